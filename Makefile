@@ -1,0 +1,41 @@
+# `make search` and `make test` set up .venv once, from setup.py under third_party/constraints.txt.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PRESET ?= laptop
+ARGS ?=
+
+.PHONY: search test test-slow check format report clean
+
+search: $(STAMP)
+	$(BIN)/python -m launch.search --flagfile=launch/presets/$(PRESET).flags $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+report: $(STAMP)
+	$(BIN)/python -m launch.report runs/$(PRESET) $(ARGS)
+
+$(STAMP): setup.py third_party/constraints.txt
+	@echo "Setting up $(VENV) with $(PYTHON) (once; about 1 GB is downloaded)."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint third_party/constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Language models write neural-network code; evolution keeps what works."""

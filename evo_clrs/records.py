@@ -1,0 +1,254 @@
+"""What passes between rooms: plain, frozen data.
+
+A `Request` goes from strategy to proposer, `Proposal`s come back, each becomes a `Candidate`,
+the jail makes a `Graph` of it, the gates add `Facts`, and its `Evaluation` goes to the store and
+back to the strategy. Nothing here knows JAX.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+# A size is what fixes every dimension of a slot: (("B", 32), ("H", 128), ("K", 8), ("N", 16)).
+Size = tuple[tuple[str, int], ...]
+
+# Where a program's way can end short of a score, in the order of the way. The names are those of
+# `counts` in summary.json, where static and trace are prefixed with `rejected_`.
+REJECTION_STAGES = (
+    "static",  # the source text: syntax, signature, imports, size
+    "duplicate_text",  # the same program was proposed before in this run
+    "trace",  # the jail could not trace and export it within its limits
+    "inert",  # cannot change a prediction of this task
+    "over_budget",  # predicted memory, FLOPs or compile time too large
+    "duplicate_graph",  # the same function was scored before: its score is reused
+    "failed",  # training broke, ran out of memory or time, or gave non-finite values
+)
+
+
+def make_size(**dimensions: int) -> Size:
+    """Returns the `Size` with these dimensions, e.g. `make_size(B=32, N=16, H=128, K=8)`."""
+    return tuple(sorted(dimensions.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """A program shown to the proposer, with what is known of it.
+
+    Attributes:
+      program: identity of the program.
+      source: its source text.
+      metrics: what the prompt tells of it, e.g. `{"num_params": 4800, "val_accuracy": 0.865}`.
+    """
+
+    program: str
+    source: str
+    metrics: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a strategy asks a proposer for.
+
+    Attributes:
+      index: position among all requests of the run, from 0.
+      round: round of the search, from 0.
+      parents: programs to vary and combine, in prompt order.
+      targets: metrics that the children should reach.
+      temperatures: one sampling temperature for each child wanted.
+      instruction: optional words for a language model.
+    """
+
+    index: int
+    round: int
+    parents: tuple[Parent, ...]
+    targets: Mapping[str, float]
+    temperatures: tuple[float, ...]
+    instruction: str = ""
+
+    @property
+    def samples(self) -> int:
+        """How many children are asked for."""
+        return len(self.temperatures)
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """One reply of a proposer.
+
+    Attributes:
+      source: source text of the child (may be anything; the static gate looks at it).
+      edits: kinds of edits that made it, when the proposer knows.
+      prompt_tokens: tokens read for it (0 without a language model).
+      completion_tokens: tokens written for it.
+      seconds: time spent on it.
+    """
+
+    source: str
+    edits: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter array of a graph.
+
+    Attributes:
+      name: Haiku path, e.g. `mpnn/linear/w`; for people only, never part of an identity.
+      shape: its shape, the same at every size.
+      dtype: its NumPy dtype name.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SizedGraph:
+    """A slot's functions at one size, as serialised `jax.export` artefacts (StableHLO).
+
+    Calling convention, all flat:
+      init: `(key: uint32[2]) -> (parameter, ...)` in the order of `Graph.parameters`.
+      apply: `((parameter, ...), key: uint32[2], (input, ...)) -> (output, ...)` with inputs and
+        outputs in the slot's order, absent optional outputs left out; exported with its VJP.
+
+    Attributes:
+      size: the dimensions this was traced at.
+      init: serialised export of init.
+      apply: serialised export of apply, with one order of VJP.
+      outputs: shape of each output of the slot, None where an optional one is absent.
+    """
+
+    size: Size
+    init: bytes
+    apply: bytes
+    outputs: tuple[tuple[int, ...] | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What is left of a program once traced: the slot alone, once per input size.
+
+    Attributes:
+      slot: name of the slot.
+      parameters: shapes of its parameters, the same at every size.
+      sizes: one entry per size, in the order asked; init of the first one is used.
+      properties: static yes/no answers of the program, e.g. `{"inf_bias": False}`.
+      trace_seconds: time the jail took.
+    """
+
+    slot: str
+    parameters: tuple[Parameter, ...]
+    sizes: tuple[SizedGraph, ...]
+    properties: Mapping[str, bool]
+    trace_seconds: float = 0.0
+
+    def at(self, size: Size) -> SizedGraph:
+        """Returns the entry of this size; raises KeyError if it was not traced."""
+        for entry in self.sizes:
+            if entry.size == size:
+                return entry
+        raise KeyError(f"graph was not traced at {dict(size)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of a graph before training.
+
+    Attributes:
+      parameters: parameters of the whole model with this program in its slot.
+      live_parameters: those of them that can change a prediction of the task.
+      flops: FLOPs of one forward pass of the slot, summed over the sizes used.
+      bytes: bytes read and written by it, summed likewise.
+      peak_bytes: predicted largest memory of one forward pass of the slot.
+      operations: StableHLO operations of slot and VJP, a measure of compile time.
+      fingerprint: equal for equal functions, whatever the text.
+    """
+
+    parameters: int
+    live_parameters: int
+    flops: float
+    bytes: float
+    peak_bytes: float
+    operations: int
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one step of the way took, in seconds and tokens; costs add up to the run's ledger."""
+
+    lm_seconds: float = 0.0
+    lm_prompt_tokens: int = 0
+    lm_completion_tokens: int = 0
+    trace_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    train_seconds: float = 0.0
+    score_seconds: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        names = [field.name for field in dataclasses.fields(self)]
+        return Cost(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The outcome of scoring one candidate.
+
+    Attributes:
+      status: `scored` or `rejected`.
+      stage: `scored`, or where it was rejected: one of `REJECTION_STAGES`. A candidate whose
+        score was reused has status `scored` and stage `duplicate_graph`.
+      reason: why it was rejected, in one line; empty when scored.
+      metrics: what was measured, e.g. num_params, val_accuracy, val_error, fitness.
+      facts: what the graph gate found; None if it was not reached.
+      cost: what it took.
+      seeds: training seeds behind the metrics.
+      budget: the training budget behind the metrics, e.g. `{"steps": 2000}`.
+      reused_from: index of the candidate whose score this is, if it was not trained itself.
+    """
+
+    status: str
+    stage: str
+    reason: str = ""
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    facts: Facts | None = None
+    cost: Cost = Cost()
+    seeds: tuple[int, ...] = ()
+    budget: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    reused_from: int | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether the candidate has a score, its own or a reused one."""
+        return self.status == "scored"
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A program with its provenance and, once known, its evaluation.
+
+    Attributes:
+      index: position among all candidates of the run, seeds first, from 0.
+      program: identity of the program (`program.identity`), empty if it does not parse.
+      source: source text as proposed.
+      parents: identities of the parents in its prompt; empty for a seed.
+      request: index of the request, None for a seed.
+      sample: which reply to the request, from 0; for a seed its position.
+      proposer: who wrote it, e.g. `grammar`; `seed` for a seed.
+      edits: kinds of edits, when the proposer knows.
+      name: name of the seed, else empty.
+      evaluation: outcome, None while it is under way.
+    """
+
+    index: int
+    program: str
+    source: str
+    parents: tuple[str, ...] = ()
+    request: int | None = None
+    sample: int = 0
+    proposer: str = "seed"
+    edits: tuple[str, ...] = ()
+    name: str = ""
+    evaluation: Evaluation | None = None

@@ -1,0 +1,134 @@
+"""The slots: what a program must define, as data.
+
+A slot says everything the other rooms need to know of a program from outside: its signature, the
+shapes that go in and come out, what it may import, and the words that describe it in a prompt.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from evo_clrs.records import Size
+
+# Modules a program may import, by the name it must bind them to.
+GUEST_IMPORTS: Mapping[str, str] = {
+    "clrs": "clrs",
+    "haiku": "hk",
+    "jax": "jax",
+    "jax.numpy": "jnp",
+    "numpy": "np",
+    "math": "math",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """One array that enters or leaves a slot.
+
+    Attributes:
+      name: argument name.
+      shape: dimension symbols, e.g. `("B", "N", "H")`; `"2H"` is twice H, `"*"` is any width.
+      about: what it holds, for prompts.
+      optional: whether None may stand for it (outputs only).
+    """
+
+    name: str
+    shape: tuple[str, ...]
+    about: str
+    optional: bool = False
+
+    def at(self, size: Size) -> tuple[int, ...]:
+        """Returns the shape at a size; `"*"` becomes -1."""
+        dimensions = dict(size)
+
+        def value(symbol: str) -> int:
+            if symbol == "*":
+                return -1
+            if symbol[0].isdigit():
+                return int(symbol[0]) * dimensions[symbol[1:]]
+            return dimensions[symbol]
+
+        return tuple(value(symbol) for symbol in self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """What a program must define. Slots are stateless: parameters and a key in, arrays out.
+
+    Attributes:
+      name: the slot's name.
+      kind: `class` (constructed with `constants`, then called with the inputs) or `function`
+        (called with the inputs and then `constants` by keyword).
+      definition: name of the class or function that the program must define at top level.
+      base: base class the definition must name, None for a function.
+      constants: keyword arguments that carry a dimension, e.g. `(("out_size", "H"),)`.
+      call_constants: for a class, keyword arguments of each call that carry a dimension.
+      inputs: arrays that go in, float32, in order of the positional parameters.
+      outputs: arrays that come out, float32, as a tuple in this order (a single one bare).
+      properties: boolean attributes of the definition that shape the decoders, read once.
+      opening: the text with which a prompt ends, for a language model to continue.
+      about: what the slot is for, in words for prompts.
+    """
+
+    name: str
+    kind: str
+    definition: str
+    base: str | None
+    constants: tuple[tuple[str, str], ...]
+    call_constants: tuple[tuple[str, str], ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    properties: tuple[str, ...]
+    opening: str
+    about: str
+    imports: Mapping[str, str] = dataclasses.field(default_factory=lambda: GUEST_IMPORTS)
+
+
+PROCESSOR = Slot(
+    name="processor",
+    kind="class",
+    definition="Processor",
+    base="clrs.processors.Processor",
+    constants=(("out_size", "H"),),
+    call_constants=(("batch_size", "B"), ("nb_nodes", "N")),
+    inputs=(
+        Tensor("node_fts", ("B", "N", "H"), "encoded node features"),
+        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features"),
+        Tensor("graph_fts", ("B", "H"), "encoded graph features"),
+        Tensor("adj_mat", ("B", "N", "N"), "adjacency matrix of 0 and 1, with self-loops"),
+        Tensor("hidden", ("B", "N", "H"), "node embeddings of the previous step"),
+    ),
+    outputs=(
+        Tensor("node", ("B", "N", "H"), "new node embeddings"),
+        Tensor("edge", ("B", "N", "N", "*"), "edge embeddings, or None", optional=True),
+    ),
+    properties=("inf_bias", "inf_bias_edge"),
+    opening="class Processor(clrs.processors.Processor):\n",
+    about=(
+        "One step of message passing over a graph: a Haiku module that reads node, edge and graph "
+        "features and the previous node embeddings, and returns new node embeddings and, "
+        "if it likes, edge embeddings."
+    ),
+)
+
+TRIPLET = Slot(
+    name="triplet",
+    kind="function",
+    definition="get_triplet_msgs",
+    base=None,
+    constants=(("nb_triplet_fts", "K"), ("out_size", "H")),
+    call_constants=(),
+    inputs=(
+        Tensor("z", ("B", "N", "2H"), "node features and previous node embeddings"),
+        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features"),
+        Tensor("graph_fts", ("B", "H"), "encoded graph features"),
+    ),
+    outputs=(Tensor("edge", ("B", "N", "N", "*"), "messages for each pair of nodes"),),
+    properties=(),
+    opening="def get_triplet_msgs(z, edge_fts, graph_fts, nb_triplet_fts, out_size):\n",
+    about=(
+        "The triplet message function of Triplet-GMPNN: it reads node, edge and graph features and "
+        "returns one message vector for each pair of nodes, usually by reducing over a third node."
+    ),
+)
+
+SLOTS: Mapping[str, Slot] = {slot.name: slot for slot in (PROCESSOR, TRIPLET)}

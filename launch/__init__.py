@@ -1,0 +1,1 @@
+"""Launch scripts: parse flags, build objects, call evo_clrs."""

@@ -1,0 +1,94 @@
+"""What every launch script shares: flags, help, errors and exit codes.
+
+Exit codes: 0 done; 1 failed, with one clear line on stderr (a traceback only with `--debug`);
+2 bad flags; 130 interrupted, state kept.
+"""
+
+import signal
+import sys
+import types
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from evo_clrs.errors import UserError
+
+DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+
+_FAILED = 1
+_BAD_FLAGS = 2
+_INTERRUPTED = 130
+
+
+def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] = ()) -> None:
+    """Parses flags, runs `main(positional arguments)` and exits with the right code.
+
+    Args:
+      main: the script; its return value is the exit code, None meaning 0. Its module's docstring
+        is the head of `--help`.
+      first: names of the flags that `--help` shows first.
+    """
+    if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in sys.argv[1:]):
+        print(_help_text(sys.modules[main.__module__], first))
+        sys.exit(0)
+    try:
+        positional = flags.FLAGS(sys.argv)[1:]
+    except flags.Error as error:
+        _complain(_bad_flags_text(error))
+        sys.exit(_BAD_FLAGS)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = main(positional)
+    except KeyboardInterrupt as interruption:
+        print(str(interruption) or "interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except UserError as error:
+        if DEBUG.value:
+            raise
+        _complain(str(error))
+        sys.exit(_FAILED)
+    except Exception as error:
+        if DEBUG.value:
+            raise
+        _complain(f"{type(error).__name__}: {error} (--debug shows where)")
+        sys.exit(_FAILED)
+    sys.exit(code or 0)
+
+
+def _interrupt(signum: int, frame: types.FrameType | None) -> None:
+    """Turns SIGTERM into what Ctrl-C does, once: the way out is not interrupted again."""
+    del frame
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _complain(text: str) -> None:
+    print("error: " + " ".join(text.split()), file=sys.stderr)
+
+
+def _bad_flags_text(error: Exception) -> str:
+    text = str(error).replace("\n", " ")
+    return f"{text} (--help lists the flags)"
+
+
+def _help_text(module: types.ModuleType, first: Sequence[str]) -> str:
+    """Returns the script's docstring, its main flags, then all others of our scripts."""
+    values = flags.FLAGS
+    ours = {
+        flag.name: flag
+        for name, found in values.flags_by_module_dict().items()
+        if name.startswith("launch.") or name in (module.__name__, sys.argv[0])
+        for flag in found
+    }
+
+    def line(flag: flags.Flag) -> str:
+        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        return f"  --{flag.name}\n      {flag.help}{default}"
+
+    head = [line(ours[name]) for name in first]
+    rest = [line(ours[name]) for name in sorted(ours) if name not in first]
+    rest.append("  --flagfile\n      Reads more flags from a file, one a line.")
+    parts = [(module.__doc__ or "").strip()]
+    if head:
+        parts += ["Main flags:", *head, "", "Further flags:"]
+    return "\n".join([*parts, *rest])

@@ -1,0 +1,40 @@
+"""Package definition: every direct dependency is named here once.
+
+Versions that are known to work together are pinned in third_party/constraints.txt.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="evo_clrs",
+    version="0.1.0",
+    description="Language models write neural-network code, evolution keeps what works",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
+    # Programs are data: source files that are read, never imported.
+    package_data={"evo_clrs": ["proposers/templates/*.txt"], "launch": ["presets/*.flags"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "chex>=0.1.90",
+        "dm-clrs==2.0.3",
+        "dm-haiku>=0.0.16",
+        "jax>=0.10,<0.12",
+        "matplotlib>=3.9",
+        "numpy>=2.0",
+        "optax>=0.2.5",
+        "rich>=13.9",
+        "scipy>=1.14",
+    ],
+    extras_require={
+        "gpu": ["jax[cuda12]>=0.10,<0.12"],
+        "tpu": ["jax[tpu]>=0.10,<0.12"],
+        "lm": ["torch==2.13.0", "transformers>=5.0", "peft>=0.18"],
+        "dev": [
+            "hypothesis>=6.100",
+            "mypy>=1.15",
+            "pytest>=8.3",
+            "ruff>=0.12",
+        ],
+    },
+)
