@@ -1,0 +1,86 @@
+"""The `clrs` package, imported without TensorFlow: `from evo_clrs.clrs_library import clrs`.
+
+clrs imports TensorFlow at its top level, but only to read its released archives and to write its
+text version. The samplers, specifications, losses and models that are used here need none of it.
+So clrs is imported with stand-in modules for TensorFlow, its data sets and the text version (which
+would also add flags of its own to every command line), whether TensorFlow is installed or not.
+The stand-ins are gone from `sys.modules` afterwards: whoever imports TensorFlow later meets the
+real one, or the usual ImportError. Whoever imports clrs later gets this same module.
+
+What was really imported before is used as it is: clrs itself, or TensorFlow within it.
+"""
+
+import dataclasses
+import importlib
+import sys
+import types
+from typing import Any
+
+# Imported before clrs, so that none of them meets a stand-in.
+_DEPENDENCIES = ("jax", "haiku", "optax", "chex")
+
+_TENSORFLOW = "tensorflow"
+_DATA_SETS = "tensorflow_datasets"
+_TEXT = "clrs._src.clrs_text"
+
+
+class _StandIn(types.ModuleType):
+    """A module that holds what clrs touches while it is imported, and nothing else."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"clrs was imported without {self.__name__}, so {name} is missing: "
+            f"import {_TENSORFLOW}, {_DATA_SETS} and clrs before evo_clrs to have it"
+        )
+
+
+class _Tensor:
+    """Stands for `tf.Tensor`, which clrs looks for in its data points; nothing is one."""
+
+
+@dataclasses.dataclass
+class _BuilderConfig:
+    """Stands for `tfds.core.BuilderConfig`, which clrs extends and fills for every split."""
+
+    name: str = ""
+
+
+class _DatasetBuilder:
+    """Stands for `tfds.core.GeneratorBasedBuilder`, which clrs extends."""
+
+
+def _stand_ins() -> dict[str, types.ModuleType]:
+    tensorflow = _StandIn(_TENSORFLOW)
+    vars(tensorflow).update(Tensor=_Tensor)
+    core = types.SimpleNamespace(
+        BuilderConfig=_BuilderConfig,
+        GeneratorBasedBuilder=_DatasetBuilder,
+        Version=str,
+        DatasetInfo=object,
+    )
+    download = types.SimpleNamespace(DownloadManager=object)
+    data_sets = _StandIn(_DATA_SETS)
+    vars(data_sets).update(core=core, download=download)
+    return {_TENSORFLOW: tensorflow, _DATA_SETS: data_sets, _TEXT: _StandIn(_TEXT)}
+
+
+def _import_clrs() -> Any:
+    """Returns clrs as somebody imported it before, else imported with the stand-ins."""
+    if "clrs" not in sys.modules:
+        for name in _DEPENDENCIES:
+            importlib.import_module(name)
+        missing = {
+            name: module for name, module in _stand_ins().items() if not sys.modules.get(name)
+        }
+        blocked = {name: sys.modules[name] for name in missing if name in sys.modules}
+        sys.modules.update(missing)
+        try:
+            importlib.import_module("clrs")
+        finally:
+            for name in missing:
+                del sys.modules[name]
+            sys.modules.update(blocked)
+    return importlib.import_module("clrs")
+
+
+clrs = _import_clrs()
