@@ -1,0 +1,122 @@
+"""Tables of `run.sqlite`, their version, and the checks made when one is opened.
+
+The record is append-only: a row is written once, in the transaction of its step, and not changed
+(two exceptions: `requests.answers` is set when the replies come, and `clock` grows).
+"""
+
+import sqlite3
+
+from evo_clrs.errors import UserError
+
+VERSION = 1
+APPLICATION = 0x45564F43  # "EVOC": tells a run from any other SQLite database
+
+TABLES = (
+    "CREATE TABLE identity (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE clock (wall_seconds REAL NOT NULL)",
+    "INSERT INTO clock VALUES (0.0)",
+    # Sources and prompts, each kept once: parents come back in many prompts.
+    "CREATE TABLE texts (digest BLOB PRIMARY KEY, body TEXT NOT NULL)",
+    """CREATE TABLE requests (
+        id INTEGER PRIMARY KEY,
+        round INTEGER NOT NULL,
+        targets TEXT NOT NULL,
+        temperatures TEXT NOT NULL,
+        instruction TEXT NOT NULL,
+        prompt BLOB NOT NULL REFERENCES texts,
+        answers INTEGER)""",
+    """CREATE TABLE parents (
+        request INTEGER NOT NULL REFERENCES requests,
+        position INTEGER NOT NULL,
+        program TEXT NOT NULL,
+        source BLOB NOT NULL REFERENCES texts,
+        metrics TEXT NOT NULL,
+        PRIMARY KEY (request, position)) WITHOUT ROWID""",
+    """CREATE TABLE proposals (
+        request INTEGER NOT NULL REFERENCES requests,
+        sample INTEGER NOT NULL,
+        source BLOB NOT NULL REFERENCES texts,
+        edits TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        seconds REAL,
+        PRIMARY KEY (request, sample)) WITHOUT ROWID""",
+    """CREATE TABLE candidates (
+        id INTEGER PRIMARY KEY,
+        program TEXT NOT NULL,
+        source BLOB NOT NULL REFERENCES texts,
+        parents TEXT NOT NULL,
+        request INTEGER REFERENCES requests,
+        sample INTEGER NOT NULL,
+        proposer TEXT NOT NULL,
+        edits TEXT NOT NULL,
+        name TEXT NOT NULL)""",
+    "CREATE INDEX candidates_program ON candidates (program)",
+    # Metrics, facts, budget and seeds are JSON, which keeps every float exactly; fitness and
+    # fingerprint stand beside them to be searched. A NaN in a REAL column is kept as NULL.
+    """CREATE TABLE evaluations (
+        candidate INTEGER PRIMARY KEY REFERENCES candidates,
+        time REAL NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('scored', 'rejected')),
+        stage TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        metrics TEXT NOT NULL,
+        facts TEXT,
+        seeds TEXT NOT NULL,
+        budget TEXT NOT NULL,
+        reused_from INTEGER REFERENCES candidates,
+        fitness REAL,
+        fingerprint TEXT,
+        lm_seconds REAL,
+        lm_prompt_tokens INTEGER NOT NULL,
+        lm_completion_tokens INTEGER NOT NULL,
+        trace_seconds REAL,
+        compile_seconds REAL,
+        train_seconds REAL,
+        score_seconds REAL)""",
+    "CREATE INDEX evaluations_fingerprint ON evaluations (fingerprint)",
+    """CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        time REAL NOT NULL,
+        kind TEXT NOT NULL,
+        data TEXT NOT NULL)""",
+)
+
+
+def is_new(connection: sqlite3.Connection) -> bool:
+    """Whether the database is empty: just made, or its maker was killed before the first step."""
+    return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Makes the tables; the caller's transaction makes it all or nothing."""
+    for statement in TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def check(connection: sqlite3.Connection, name: str) -> None:
+    """Checks that this is a run we can read, and whole.
+
+    Args:
+      connection: an open, non-empty database.
+      name: what to call it in a message.
+
+    Raises:
+      UserError: it is another program's database, a later version's, or damaged.
+    """
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+        raise UserError(f"{name} is a database, but not the record of a run: choose another --run")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise UserError(
+            f"{name} was written by a later version of evo_clrs (record version {version}, this "
+            f"one reads up to {VERSION}): upgrade evo_clrs"
+        )
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        fault = " ".join(verdict.split())
+        raise UserError(
+            f"{name} is damaged ({fault}): restore a copy of it, or choose another --run"
+        )
