@@ -134,9 +134,9 @@ def _bindings(
             result.append((function.node.name, function.outer, function.node))
         for argument in scopes.parameters(function.node.args):
             result.append((argument.arg, function.inner, argument))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            result.append((node.name, found.module, node))
+    for definition in ast.walk(tree):
+        if isinstance(definition, ast.ClassDef):
+            result.append((definition.name, found.module, definition))
     return result
 
 

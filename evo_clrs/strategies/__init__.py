@@ -1,0 +1,52 @@
+"""Strategies decide what to ask for and who survives; the registry makes one from its name."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from evo_clrs.errors import UserError
+from evo_clrs.strategies import evoprompting
+from evo_clrs.strategies.base import Strategy
+
+# One line for each strategy: the dataclass of its options, and what makes it from them and a seed.
+REGISTRY: Mapping[str, tuple[type, Callable[[Any, int], Strategy]]] = {
+    "evoprompting": (evoprompting.Options, evoprompting.EvoPrompting),
+}
+
+
+def make(name: str, options: Mapping[str, Any], seed: int) -> Strategy:
+    """Returns the strategy with this name.
+
+    Args:
+      name: a key of `REGISTRY`.
+      options: its options by name; those not given have their defaults.
+      seed: the run's seed.
+
+    Raises:
+      UserError: the name or an option is unknown, or a value is out of range.
+    """
+    kind = options_type(name)
+    known = [field.name for field in dataclasses.fields(kind)]
+    for option in options:
+        if option not in known:
+            raise UserError(f"strategy {name} has no option {_choose(option, known)}")
+    return REGISTRY[name][1](kind(**options), seed)
+
+
+def options_type(name: str) -> type:
+    """Returns the frozen dataclass of a strategy's options, documented field by field.
+
+    Raises:
+      UserError: the name is unknown.
+    """
+    if name not in REGISTRY:
+        raise UserError(f"unknown strategy {_choose(name, REGISTRY)}")
+    return REGISTRY[name][0]
+
+
+def _choose(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 3)
+    if close:
+        return f"{name!r}: did you mean {' or '.join(close)}?"
+    return f"{name!r}: choose one of {', '.join(known)}"
