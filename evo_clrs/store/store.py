@@ -280,10 +280,10 @@ class Store:
         return rows.read_candidate(found[0]) if found else None
 
     def cost(self) -> Cost:
-        """Returns what the run has spent, by its replies (language model) and evaluations (rest).
+        """Returns what the run has spent: replies (language model), evaluations, and events.
 
         The language-model fields of an evaluation's cost repeat those of its proposal, and are
-        not counted again.
+        not counted again. An event counts if its data holds a `cost`, as a selection does.
         """
         replies = self._query(
             "SELECT total(seconds), coalesce(sum(prompt_tokens), 0), "
@@ -293,7 +293,11 @@ class Store:
             "SELECT total(trace_seconds), total(compile_seconds), total(train_seconds), "
             "total(score_seconds) FROM evaluations"
         )[0]
-        return Cost(*replies, *steps)
+        spent = Cost(*replies, *steps)
+        for event in self.events():
+            if "cost" in event.data:
+                spent += Cost(**event.data["cost"])
+        return spent
 
     def wall_seconds(self) -> float:
         """Returns the wall-clock seconds of work so far, over all resumes."""

@@ -54,6 +54,22 @@ def summarise(store: Store) -> dict[str, Any]:
     }
 
 
+def write(store: Store, best: int | None = None) -> dict[str, Any]:
+    """Writes `summary.json` and `best.py` of a run that has a folder; returns the summary.
+
+    Args:
+      store: the run.
+      best: the candidate for `best.py`; the one of highest fitness if None.
+
+    Raises:
+      UserError: a file cannot be written; the old one is left as it was.
+    """
+    if store.folder is None:
+        return summarise(store)
+    write_best(store.folder, store, best)
+    return write_summary(store.folder, store)
+
+
 def write_summary(folder: Path, store: Store) -> dict[str, Any]:
     """Writes `summary.json` atomically and returns its contents.
 

@@ -1,6 +1,7 @@
 """summary.json has the promised shape and counts each proposal once; best.py is a program."""
 
 import ast
+import dataclasses
 import json
 import math
 
@@ -9,6 +10,7 @@ import pytest
 from evo_clrs.errors import UserError
 from evo_clrs.records import Candidate, Cost, Evaluation, Proposal, Request
 from evo_clrs.store import Store, summarise, write_best, write_summary
+from evo_clrs.store.summary import write
 
 IDENTITY = {
     "problem": "clrs",
@@ -109,6 +111,28 @@ def test_the_summary_is_the_one_promised(tmp_path):
             "wall_seconds": 60.0,
         },
     }
+
+
+def test_an_event_with_a_cost_counts_in_the_ledger():
+    with Store.in_memory(IDENTITY) as store:
+        fill(store)
+        cost = dataclasses.asdict(Cost(train_seconds=10.0, score_seconds=1.0))
+        store.record_event("selection", {"candidate": 0, "cost": cost})
+        ledger = summarise(store)["ledger"]
+    assert ledger["train_seconds"] == 14.0
+    assert ledger["score_seconds"] == 2.375
+
+
+def test_write_does_both_files(tmp_path):
+    with Store.open(tmp_path, IDENTITY) as store:
+        fill(store)
+        assert write(store) == summarise(store)
+        assert (tmp_path / "summary.json").exists()
+        assert "p6" in (tmp_path / "best.py").read_text()
+        write(store, best=1)
+        assert "seed1" in (tmp_path / "best.py").read_text()
+    with Store.in_memory(IDENTITY) as store:
+        assert write(store)["best"] is None
 
 
 def test_an_empty_run_has_a_summary():
