@@ -1,0 +1,76 @@
+"""The child: confine itself, say so, run the program, reply, and be gone."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from evo_clrs.jail import frames
+from evo_clrs.jail.confine import confine
+from evo_clrs.jail.limits import Limits, amount
+from evo_clrs.jail.request import decode_pairs, decode_slot
+from evo_clrs.jail.trace import reason_of, trace
+from evo_clrs.records import Size
+
+# What the child needs besides its reply pipe: nothing.
+_STANDARD_STREAMS = 3
+
+
+def run(
+    reply: int,
+    request: Mapping[str, Any],
+    readable: Sequence[str],
+    entered: Sequence[str],
+) -> NoReturn:
+    """Answers a request on the file descriptor `reply`; the process ends here.
+
+    The first frame it sends, `{"layers": [...]}`, is sent before the program runs, so it can be
+    believed. The second one cannot: the program may have written it.
+    """
+    try:
+        os.setsid()
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # where memory runs out, this process goes first
+        reply = _close_all_but(reply)
+        limits = Limits(**request["limits"])
+        layers = confine(limits, readable, entered, clean=request["clean"])
+        _send(reply, frames.encode({"layers": layers}))
+        if "source" in request:
+            _send(reply, _answer(request, limits))
+    finally:
+        os._exit(0)
+
+
+def _answer(request: Mapping[str, Any], limits: Limits) -> bytes:
+    sizes: list[Size] = [decode_pairs(size) for size in request["sizes"]]
+    try:
+        traced = trace(decode_slot(request["slot"]), request["source"], sizes, limits.output_bytes)
+        header = {
+            "parameters": traced.parameters,
+            "outputs": traced.outputs,
+            "properties": traced.properties,
+        }
+        return frames.encode(header, [blob for pair in traced.artefacts for blob in pair])
+    except MemoryError:
+        reason = f"used more than {amount(limits.memory_bytes)} of memory"
+    except frames.FrameError:
+        reason = "its parameters are too many to list"
+    except BaseException as error:
+        reason = reason_of(error)
+    return frames.encode({"error": reason})
+
+
+def _send(reply: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(reply, view) :]
+
+
+def _close_all_but(kept: int) -> int:
+    """Closes every descriptor but this one; the standard streams lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(_STANDARD_STREAMS):
+        os.dup2(nowhere, stream)
+    os.dup2(kept, _STANDARD_STREAMS, inheritable=False)
+    os.closerange(_STANDARD_STREAMS + 1, os.sysconf("SC_OPEN_MAX"))
+    return _STANDARD_STREAMS

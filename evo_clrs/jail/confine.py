@@ -1,0 +1,133 @@
+"""Confinement: what the child gives up, for good, before it runs a line of the program."""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+
+from evo_clrs.jail import landlock, linux, namespaces, seccomp
+from evo_clrs.jail.limits import Limits
+
+# Layers without which the jail does not start, unless it is told to be weak. Of the last line
+# one is enough.
+MINIMUM = ("clean_exec", "rlimits", "no_new_privs", "seccomp")
+FILE_WALLS = ("landlock", "mount_namespace")
+
+# Package folders are entries of sys.path with one of these last names.
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+
+
+def missing(layers: Iterable[str]) -> tuple[str, ...]:
+    """Returns the layers below the minimum that these lack; empty where they suffice."""
+    present = set(layers)
+    lacking = [layer for layer in MINIMUM if layer not in present]
+    if not present.intersection(FILE_WALLS):
+        lacking.append(" or ".join(FILE_WALLS))
+    return tuple(lacking)
+
+
+def readable_paths() -> tuple[str, ...]:
+    """Returns what the guest may read: the interpreter's own files, and the random device.
+
+    The standard library, the installed packages, and the folders of the shared libraries that
+    are loaded. The package of evo_clrs itself is not needed: it is loaded already.
+    """
+    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    folders.update(p for p in sys.path if os.path.basename(p) in _PACKAGE_FOLDERS)
+    folders.update(p for p in sys.path if p.startswith(sys.base_prefix) and p.endswith(".zip"))
+    folders.update(_library_folders())
+    paths = folders | {"/etc/ld.so.cache", "/dev/urandom"}
+    existing = {path for path in paths if path and os.path.exists(path)}
+    return tuple(sorted(existing | {os.path.realpath(path) for path in existing}))
+
+
+def _library_folders() -> set[str]:
+    """Folders that shared libraries were loaded from."""
+    with open("/proc/self/maps") as file:
+        mapped = {line.split(maxsplit=5)[5].strip() for line in file if line.count("/")}
+    return {os.path.dirname(path) for path in mapped if ".so" in os.path.basename(path)}
+
+
+def confine(
+    limits: Limits, readable: Sequence[str], entered: Sequence[str], clean: bool
+) -> tuple[str, ...]:
+    """Confines this process; there is no way back.
+
+    Args:
+      limits: resource limits to set.
+      readable: files and folders that stay readable.
+      entered: namespaces that were entered when it was forked (`namespaces.enter`).
+      clean: whether the warm process was started with our environment and nothing else.
+
+    Returns:
+      The layers in force, as `Jail.layers` gives them.
+    """
+    layers = ["clean_exec"] if clean else []
+    mapped = _mapped_bytes()  # while there is a /proc
+    inside = (*entered, *namespaces.isolate(readable)) if entered else ()
+    layers += [f"{name}_namespace" for name in inside]
+    with contextlib.suppress(OSError, ValueError):
+        _limit_resources(limits, mapped, own_user="user" in inside)
+        layers.append("rlimits")
+    with contextlib.suppress(OSError):
+        linux.drop_capabilities()
+        layers.append("no_capabilities")
+    with contextlib.suppress(OSError):
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+        layers.append("no_new_privs")
+    # Changing credentials clears it, so it comes after that.
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        layers += ["landlock", f"landlock_abi_{landlock.restrict(readable)}"]
+    with contextlib.suppress(OSError):
+        seccomp.install()
+        layers.append("seccomp")
+    return tuple(layers)
+
+
+# The whole environment of the warm process: nothing of the parent's.
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",  # never an accelerator
+    "JAX_TRACEBACK_FILTERING": "off",  # line numbers are found by the child itself
+    "MALLOC_ARENA_MAX": "2",  # address space is limited, and each arena reserves 64 MiB of it
+    "NPROC": "1",  # threads of XLA's CPU client
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",  # a program that iterates over a set gives the same graph every time
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def is_clean_environment() -> bool:
+    """Whether this process has `ENVIRONMENT` (the C locale's coercion adds one) and no more."""
+    return {**os.environ, "LC_CTYPE": ""} == {**ENVIRONMENT, "LC_CTYPE": ""}
+
+
+def _mapped_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def _limit_resources(limits: Limits, mapped: int, own_user: bool) -> None:
+    """Sets resource limits, hard ones, so that they cannot be raised again."""
+    # The keeper watches CPU time more finely; this is the wall behind it.
+    whole_seconds = int(limits.cpu_seconds) + 1
+    values = {
+        resource.RLIMIT_CPU: whole_seconds,
+        resource.RLIMIT_AS: mapped + limits.memory_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    if own_user:  # counted within the namespace: elsewhere other work of the user would count
+        values[resource.RLIMIT_NPROC] = limits.processes + 1  # and the keeper
+    for which, value in values.items():
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))

@@ -1,0 +1,283 @@
+"""The parent's side of the jail: `Jail.trace` turns a program's source into a graph."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import evo_clrs
+from evo_clrs.errors import Rejected, UserError
+from evo_clrs.jail import frames
+from evo_clrs.jail.confine import ENVIRONMENT, missing
+from evo_clrs.jail.limits import Limits, amount
+from evo_clrs.jail.reply import clean, graph_of, layers_of
+from evo_clrs.jail.request import encode_slot
+from evo_clrs.records import Graph, Size
+from evo_clrs.slots import Slot
+
+_START_SECONDS = 180.0  # for imports on a cold disk
+_GRACE_SECONDS = 15.0  # for the keeper to clean up after the child's time is over
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from evo_clrs.jail import warm; warm.main()"
+)
+
+
+class _Lost(Exception):
+    """The warm process, or the keeper it forked, did not answer."""
+
+
+class Jail:
+    """Traces programs, each in a confined child of a warm process.
+
+    The warm process is started when it is first needed, and again when it was lost. One jail
+    traces one program at a time; it may be shared by threads.
+
+    Args:
+      limits: what a program may use.
+      weak: go on where layers below the minimum are missing (see `layers`).
+    """
+
+    def __init__(self, limits: Limits | None = None, weak: bool = False):
+        self._limits = limits or Limits()
+        self._weak = weak
+        self._lock = threading.Lock()
+        self._warm: _Warm | None = None
+        self._layers: tuple[str, ...] = ()
+        self._last: Mapping[str, float] = {}
+
+    def trace(self, slot: Slot, source: str, sizes: Sequence[Size]) -> Graph:
+        """Returns the graph of a program, traced at these sizes.
+
+        Raises:
+          Rejected: at stage `trace`, for anything the program does wrong.
+          UserError: layers below the minimum are missing here.
+          RuntimeError: the jail itself does not work.
+          ValueError: no sizes, or a size without one of the slot's dimensions or below 1.
+        """
+        _check_sizes(slot, sizes)
+        started = time.monotonic()
+        request = {
+            "slot": encode_slot(slot),
+            "source": source,
+            "sizes": [list(size) for size in sizes],
+        }
+        with self._lock:
+            ending, reader = self._ask(request)
+        self._refuse(ending)
+        graph = graph_of(reader, slot, sizes, self._limits.output_bytes)
+        return dataclasses.replace(graph, trace_seconds=time.monotonic() - started)
+
+    def layers(self) -> tuple[str, ...]:
+        """Returns the layers of confinement in force, e.g. `("clean_exec", "rlimits", ...)`.
+
+        Raises:
+          UserError: some below the minimum are missing, and the jail is not `weak`.
+          RuntimeError: the jail itself does not work.
+        """
+        with self._lock:
+            self._started()
+            return self._layers
+
+    @property
+    def last(self) -> Mapping[str, float]:
+        """What the last child took: cpu_seconds, wall_seconds, ready_seconds, memory_bytes."""
+        return self._last
+
+    def close(self) -> None:
+        """Ends the warm process; the jail can be used again afterwards."""
+        with self._lock:
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: Mapping[str, Any]) -> tuple[Mapping[str, Any], frames.Reader]:
+        """Has a request answered; a second time by a fresh warm process where one was lost."""
+        for _ in range(2):
+            try:
+                ending, reader, layers = self._exchange(self._started(), request, self._limits)
+            except _Lost:
+                self._stop()
+                continue
+            if (
+                layers is None
+                and ending["cause"] == "exit"
+                or set(self._layers) - set(layers or self._layers)
+            ):
+                raise RuntimeError("the jail's child could not be confined as before")
+            return ending, reader
+        self._started()  # raises where the jail does not work even without a program
+        raise Rejected("trace", "the jail was lost twice while tracing it")
+
+    def _exchange(
+        self, warm: "_Warm", request: Mapping[str, Any], limits: Limits
+    ) -> tuple[Mapping[str, Any], frames.Reader, tuple[str, ...] | None]:
+        """Returns how the child ended, what else it sent, and its layers if it told them."""
+        full = {**request, "limits": dataclasses.asdict(limits), "weak": self._weak}
+        room = limits.output_bytes + frames.HEADER_LIMIT
+        try:
+            warm.send(frames.encode(full))
+            answer = warm.receive(room, limits.wall_seconds + _GRACE_SECONDS)
+        except BaseException:
+            # Also when interrupted: an answer that comes later must not be taken for the next.
+            self._stop()
+            raise
+        self._last = {k: v for k, v in answer.header.items() if isinstance(v, int | float)}
+        reader = frames.Reader(answer.blobs[0])
+        return answer.header, reader, layers_of(reader)
+
+    def _started(self) -> "_Warm":
+        """Returns the warm process, started and known to confine its children."""
+        if self._warm is not None and self._warm.alive:
+            return self._warm
+        self._stop()
+        self._warm = _Warm()
+        try:
+            _, _, layers = self._exchange(self._warm, {}, Limits())
+        except _Lost as error:
+            raise RuntimeError(f"the jail does not work: {error}") from None
+        lacking = missing(layers or ())
+        if layers is None or (lacking and not self._weak):
+            self._stop()
+            if layers is None:
+                raise RuntimeError("the jail does not work: its child ends before it is confined")
+            raise UserError(
+                f"the jail lacks {', '.join(lacking)} on this machine: "
+                "pass --weak_jail to run programs that nobody has read without"
+            )
+        self._layers = layers
+        return self._warm
+
+    def _stop(self) -> None:
+        if self._warm is not None:
+            self._warm.stop()
+            self._warm = None
+
+    def _refuse(self, ending: Mapping[str, Any]) -> None:
+        """Raises Rejected where the child did not end by itself, or without a reply."""
+        limits = self._limits
+        memory = f"used more than {amount(limits.memory_bytes)} of memory"
+        reasons = {
+            "cpu": f"took more than {limits.cpu_seconds:g} s of CPU time",
+            "wall": f"took more than {limits.wall_seconds:g} s",
+            "memory": memory,
+            "processes": f"started more than {limits.processes} processes or threads",
+            "output": f"its reply is larger than {amount(limits.output_bytes)}",
+        }
+        cause, code = ending["cause"], ending["code"]
+        if cause in reasons:
+            raise Rejected("trace", reasons[cause])
+        if cause == "signal":
+            if ending["memory_bytes"] > 0.8 * limits.memory_bytes:
+                raise Rejected("trace", memory)
+            raise Rejected("trace", f"crashed the interpreter ({signal.Signals(code).name})")
+        if code:
+            raise Rejected("trace", f"ended the interpreter with exit code {code}")
+
+
+class _Warm:
+    """A running warm process and the socket to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        folders = [os.path.dirname(path) for path in evo_clrs.__path__]
+        search = [os.path.abspath(path) for path in (*sys.path, *folders) if path]
+        # Neither user folders nor the current one (-s -P), no writing of bytecode (-B). Not -I:
+        # it would ignore PYTHONHASHSEED, and there is no foreign environment to keep out.
+        command = [sys.executable, "-s", "-P", "-B", "-c", _BOOT, json.dumps(search)]
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                close_fds=True,
+                start_new_session=True,
+            )
+        self._socket = ours
+        try:
+            hello = self.receive(0, _START_SECONDS)
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, _Lost):
+                raise RuntimeError("the jail's warm process does not start") from None
+            raise
+        if "error" in hello.header:
+            self.stop()
+            raise RuntimeError(f"the jail does not start: {clean(hello.header['error'])}")
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._socket.settimeout(_GRACE_SECONDS)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise _Lost(str(error)) from None
+
+    def receive(self, limit: int, seconds: float) -> frames.Frame:
+        """Returns the next frame; raises _Lost where none comes in time."""
+        deadline = time.monotonic() + seconds
+
+        def read_exactly(length: int) -> bytes:
+            parts = []
+            while length:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                part = self._socket.recv(min(length, 1 << 20))
+                if not part:
+                    break
+                parts.append(part)
+                length -= len(part)
+            return b"".join(parts)
+
+        try:
+            frame = frames.read(read_exactly, limit)
+        except (OSError, frames.FrameError) as error:
+            raise _Lost(str(error)) from None
+        if "lost" in frame.header:
+            raise _Lost(f"keeper ended with {frame.header['lost']}")
+        return frame
+
+    def stop(self) -> None:
+        """Ends the process, its keeper and its child; the socket's end tells it to go."""
+        self._socket.close()
+        try:
+            self._process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _check_sizes(slot: Slot, sizes: Sequence[Size]) -> None:
+    tensors = (*slot.inputs, *slot.outputs)
+    symbols = {symbol.lstrip("0123456789") for tensor in tensors for symbol in tensor.shape}
+    symbols |= {symbol for _, symbol in (*slot.constants, *slot.call_constants)}
+    needed = symbols - {"*"}
+    if not sizes:
+        raise ValueError("sizes: expected at least one, got none")
+    for size in sizes:
+        known = dict(size)
+        if not needed <= known.keys() or min(known.values()) < 1:
+            raise ValueError(f"size: expected {sorted(needed)} from 1 on, got {known}")

@@ -1,0 +1,241 @@
+"""From source to graph, inside the child: run the program, fill the slot, export its functions."""
+
+import builtins
+import dataclasses
+import re
+import sys
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from evo_clrs.jail.limits import amount
+from evo_clrs.records import Size
+from evo_clrs.slots import Slot
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+_FILE = "<program>"
+_LONGEST_REASON = 300
+_KEY = jax.ShapeDtypeStruct((2,), jnp.uint32)
+
+
+class BadProgram(Exception):
+    """The program does not fill its slot; the message is the reason for a person."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Traced:
+    """A traced program.
+
+    Attributes:
+      parameters: (name, shape, dtype) of each, in order.
+      outputs: for each size the shape of each output, None where an optional one is absent.
+      properties: static answers of the program.
+      artefacts: for each size init and apply, serialised.
+    """
+
+    parameters: tuple[tuple[str, tuple[int, ...], str], ...]
+    outputs: tuple[tuple[tuple[int, ...] | None, ...], ...]
+    properties: dict[str, bool]
+    artefacts: tuple[tuple[bytes, bytes], ...]
+
+
+def trace(slot: Slot, source: str, sizes: Sequence[Size], output_bytes: int) -> Traced:
+    """Runs a program and exports what it puts into the slot, once per size.
+
+    Raises:
+      BadProgram: it does not fill the slot.
+      Exception: whatever the program raises itself; `reason_of` puts it into words.
+    """
+    definition = _define(slot, source)
+    properties: dict[str, bool] = {}
+    functions = [_transform(slot, definition, size, properties) for size in sizes]
+    trees = [
+        _parameters(slot, function, size) for function, size in zip(functions, sizes, strict=True)
+    ]
+    named = [_named(tree) for tree in trees]
+    for size, other in zip(sizes, named, strict=True):
+        _check_same(named[0], other, sizes[0], size)
+    outputs, artefacts, total = [], [], 0
+    for function, tree, size in zip(functions, trees, sizes, strict=True):
+        init, apply, shapes = _export(slot, function, tree, size)
+        outputs.append(shapes)
+        artefacts.append((init, apply))
+        total += len(init) + len(apply)
+        if total > output_bytes:
+            raise BadProgram(f"its graph takes more than {amount(output_bytes)}")
+    parameters = tuple((name, leaf.shape, leaf.dtype.name) for name, leaf in named[0].items())
+    return Traced(parameters, tuple(outputs), properties, tuple(artefacts))
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns one line for a person: the program's line, the error, and no path of the machine."""
+    if isinstance(error, BadProgram):
+        return _one_line(str(error))
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == _FILE else None
+    trail = error.__traceback__
+    while trail is not None:
+        if trail.tb_frame.f_code.co_filename == _FILE:
+            line = trail.tb_lineno
+        trail = trail.tb_next
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    words = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return _one_line(f"line {line}: {words}" if line else words)
+
+
+def _one_line(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "no message").strip()
+    without_paths = re.sub(r"(?<![\w.])(?:/[\w.+@-]+)+/([\w.+@-]+)", r"\1", first)
+    printable = "".join(letter for letter in without_paths if letter.isprintable())
+    return printable if len(printable) <= _LONGEST_REASON else printable[:_LONGEST_REASON] + "..."
+
+
+def _define(slot: Slot, source: str) -> Callable[..., Any]:
+    """Runs the source in a module of its own and returns what the slot asks for."""
+    module = types.ModuleType("program")
+    vars(module)["__builtins__"] = builtins
+    sys.modules["program"] = module  # where dataclasses look their module up
+    exec(compile(source, _FILE, "exec", dont_inherit=True), vars(module))
+    definition = vars(module).get(slot.definition)
+    if definition is None:
+        raise BadProgram(f"does not define {slot.definition}")
+    if slot.kind == "class" and not isinstance(definition, type):
+        raise BadProgram(f"{slot.definition} is not a class")
+    if slot.kind == "class" and not issubclass(definition, hk.Module):
+        raise BadProgram(f"{slot.definition} does not extend {slot.base}")
+    if not callable(definition):
+        raise BadProgram(f"{slot.definition} is not a function")
+    return definition
+
+
+def _transform(
+    slot: Slot, definition: Callable[..., Any], size: Size, properties: dict[str, bool]
+) -> hk.TransformedWithState:
+    """Wraps the definition into a pure function; fills `properties` when that is traced."""
+    dimensions = dict(size)
+    constants = {name: dimensions[symbol] for name, symbol in slot.constants}
+    call_constants = {name: dimensions[symbol] for name, symbol in slot.call_constants}
+
+    def forward(*inputs: jax.Array) -> Any:
+        if slot.kind != "class":
+            return definition(*inputs, **constants)
+        instance = definition(**constants)
+        for name in slot.properties:
+            properties.setdefault(name, _yes_or_no(instance, name))
+        return instance(*inputs, **call_constants)
+
+    return hk.transform_with_state(forward)
+
+
+def _yes_or_no(instance: Any, name: str) -> bool:
+    answer = getattr(instance, name, False)
+    if not isinstance(answer, bool):
+        raise BadProgram(f"property {name} is {type(answer).__name__}, expected True or False")
+    return answer
+
+
+def _inputs(slot: Slot, size: Size) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return tuple(jax.ShapeDtypeStruct(t.at(size), jnp.float32) for t in slot.inputs)
+
+
+def _parameters(slot: Slot, function: hk.TransformedWithState, size: Size) -> Any:
+    """Returns the tree of its parameters' shapes; refuses Haiku state."""
+    parameters, state = jax.eval_shape(function.init, _KEY, *_inputs(slot, size))
+    if jax.tree_util.tree_leaves(state):
+        names = ", ".join(sorted(f"{module}/{name}" for module in state for name in state[module]))
+        raise BadProgram(f"keeps Haiku state ({names}): slots are stateless")
+    for name, leaf in _named(parameters).items():
+        if leaf.dtype != jnp.float32:
+            raise BadProgram(f"parameter {name} is {leaf.dtype.name}, expected float32")
+    return parameters
+
+
+def _named(tree: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the leaves of a tree of parameters by name, in the order of its leaves."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {"/".join(str(step.key) for step in path): leaf for path, leaf in leaves}
+
+
+def _check_same(
+    first: dict[str, jax.ShapeDtypeStruct],
+    other: dict[str, jax.ShapeDtypeStruct],
+    first_size: Size,
+    other_size: Size,
+) -> None:
+    here, there = _differing(first_size, other_size), _differing(other_size, first_size)
+    rule = "parameters must not depend on the size"
+    for name in sorted(first.keys() ^ other.keys()):
+        present, absent = (here, there) if name in first else (there, here)
+        raise BadProgram(f"parameter {name} exists at {present} but not at {absent}: {rule}")
+    for name, leaf in first.items():
+        if leaf.shape != other[name].shape:
+            raise BadProgram(
+                f"parameter {name} has shape {leaf.shape} at {here} "
+                f"but {other[name].shape} at {there}: {rule}"
+            )
+
+
+def _differing(size: Size, other: Size) -> str:
+    """Names the dimensions of a size that differ from those of another, e.g. `N=4`."""
+    theirs = dict(other)
+    return ", ".join(f"{name}={value}" for name, value in size if theirs.get(name) != value)
+
+
+def _export(
+    slot: Slot, function: hk.TransformedWithState, tree: Any, size: Size
+) -> tuple[bytes, bytes, tuple[tuple[int, ...] | None, ...]]:
+    """Returns init and apply as serialised exports, and the shapes of the outputs."""
+    leaves, structure = jax.tree_util.tree_flatten(tree)
+    inputs = _inputs(slot, size)
+    shapes: list[tuple[int, ...] | None] = []
+
+    def init(key: jax.Array) -> tuple[jax.Array, ...]:
+        zeros = [jnp.zeros(spec.shape, spec.dtype) for spec in inputs]
+        return tuple(jax.tree_util.tree_leaves(function.init(key, *zeros)[0]))
+
+    def apply(
+        parameters: tuple[jax.Array, ...], key: jax.Array, arrays: tuple[jax.Array, ...]
+    ) -> tuple[jax.Array, ...]:
+        filled = jax.tree_util.tree_unflatten(structure, parameters)
+        returned, _ = function.apply(filled, {}, key, *arrays)
+        outputs = _check_outputs(slot, returned, size)
+        shapes[:] = [None if output is None else output.shape for output in outputs]
+        return tuple(output for output in outputs if output is not None)
+
+    exported_init = export.export(jax.jit(init), platforms=PLATFORMS)(_KEY)
+    exported_apply = export.export(jax.jit(apply), platforms=PLATFORMS)(tuple(leaves), _KEY, inputs)
+    serialised = bytes(exported_init.serialize()), bytes(exported_apply.serialize(vjp_order=1))
+    return (*serialised, tuple(shapes))
+
+
+def _check_outputs(slot: Slot, returned: Any, size: Size) -> tuple[jax.Array | None, ...]:
+    """Returns the outputs as a tuple; raises BadProgram where they are not what the slot says."""
+    names = ", ".join(tensor.name for tensor in slot.outputs)
+    outputs = (returned,) if len(slot.outputs) == 1 else returned
+    if not isinstance(outputs, tuple | list):
+        raise BadProgram(f"returned {type(outputs).__name__}, expected ({names})")
+    if len(outputs) != len(slot.outputs):
+        raise BadProgram(f"returned {len(outputs)} values, expected ({names})")
+    for tensor, output in zip(slot.outputs, outputs, strict=True):
+        if output is None and tensor.optional:
+            continue
+        if not hasattr(output, "shape") or not hasattr(output, "dtype"):
+            kind = type(output).__name__
+            raise BadProgram(f"returned {tensor.name} as {kind}, expected an array")
+        expected = tensor.at(size)
+        fits = len(output.shape) == len(expected) and all(
+            want in (-1, have) for want, have in zip(expected, output.shape, strict=True)
+        )
+        if not fits or 0 in output.shape:
+            wanted = "(" + ", ".join("any" if want == -1 else str(want) for want in expected) + ")"
+            raise BadProgram(
+                f"returned {tensor.name} of shape {tuple(output.shape)}, expected {wanted}"
+            )
+        if output.dtype != jnp.float32:
+            raise BadProgram(f"returned {tensor.name} of type {output.dtype}, expected float32")
+    return tuple(outputs)
