@@ -1,0 +1,145 @@
+"""The fingerprint of a graph: equal for equal functions, whatever the text.
+
+A graph becomes terms (`terms.py`): each distinct expression once, dead code gone, sums and other
+chains as multisets. What is left open is which parameter is which, since names and positions must
+not count. Colour refinement in the manner of Weisfeiler and Leman settles it: parameters start with
+the colour of their shape, terms pass colours up to those that read them and down to what they read,
+and so on until no more parameters can be told apart. Those still alike are told apart one by one.
+Then the colours of all terms that leave the graph (outputs, their cotangents, initialisers) say
+exactly which function it is and how it is trained.
+
+Reference: B. Weisfeiler, A. Leman, "The reduction of a graph to canonical form and the algebra
+which appears therein", 1968.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from evo_clrs.gates import mlir
+from evo_clrs.gates.liveness import without_dead_code
+from evo_clrs.gates.mlir import Program
+from evo_clrs.gates.terms import Term, Terms, digest
+from evo_clrs.records import Graph, SizedGraph
+
+KEY = mlir.Type((2,), "ui32")
+
+
+def fingerprint(graph: Graph) -> str:
+    """Returns the fingerprint of a graph: 32 hexadecimal digits.
+
+    It covers what training and prediction see: outputs and their VJP at every size, the
+    initialisers at the first one, and the static properties. It does not see names, order of
+    parameters, dead parameters, or the order in which sums are taken.
+
+    Raises:
+      Rejected: as `mlir.read`.
+    """
+    terms = Terms()
+    looks = [f"parameter {entry.shape} {entry.dtype}" for entry in graph.parameters]
+    parameters = [terms.leaf(f"parameter {i}", look) for i, look in enumerate(looks)]
+    programs = [
+        (sized, *map(without_dead_code, mlir.read_with_vjp(sized.apply))) for sized in graph.sizes
+    ]
+    roots: list[Term] = []
+    for sized, forward, _ in programs:
+        roots += _outputs(terms, sized, forward, parameters)
+    used = set(terms.below(roots))
+    live = [index for index, parameter in enumerate(parameters) if parameter in used]
+    for sized, _, backward in programs:
+        roots += _cotangents(terms, sized, backward, parameters, live)
+    roots += _initialisers(terms, graph.sizes[0], parameters, live)
+    colours = {parameters[index]: digest(looks[index]) for index in live}
+    colours = _tell_apart(terms, roots, colours)
+    final = terms.colours(roots, colours)
+    properties = sorted((name, bool(value)) for name, value in graph.properties.items())
+    head = f"{graph.slot} {properties} {[sized.size for sized in graph.sizes]}"
+    return digest(head, *sorted(final[root] for root in roots)).hex()
+
+
+def _arguments(terms: Terms, program: Program, parameters: Sequence[Term]) -> list[Term]:
+    """Returns the terms of a program's arguments: parameters, then all others by position."""
+    found = []
+    for position, value in zip(program.positions, program.body.arguments, strict=True):
+        if position < len(parameters):
+            found.append(parameters[position])
+        else:
+            found.append(terms.leaf(f"input {position - len(parameters)} {value.type}"))
+    return found
+
+
+def _outputs(
+    terms: Terms, sized: SizedGraph, program: Program, parameters: Sequence[Term]
+) -> list[Term]:
+    results = terms.evaluate(program.body, _arguments(terms, program, parameters))
+    present = [i for i, shape in enumerate(sized.outputs) if shape is not None]
+    return [
+        terms.add(f"output {output} at {sized.size}", [result])
+        for output, result in zip(present, results, strict=True)
+    ]
+
+
+def _cotangents(
+    terms: Terms,
+    sized: SizedGraph,
+    program: Program,
+    parameters: Sequence[Term],
+    live: Sequence[int],
+) -> list[Term]:
+    """Returns the terms of the VJP: of inputs by position, of live parameters by parameter."""
+    results = terms.evaluate(program.body, _arguments(terms, program, parameters))
+    count = len(parameters)
+    found = [
+        terms.add(f"cotangent at {sized.size}", [parameters[index], results[index]])
+        for index in live
+    ]
+    for position, result in enumerate(results[count:]):
+        found.append(terms.add(f"cotangent of input {position} at {sized.size}", [result]))
+    return found
+
+
+def _initialisers(
+    terms: Terms, sized: SizedGraph, parameters: Sequence[Term], live: Sequence[int]
+) -> list[Term]:
+    """Returns the terms of the live parameters' initialisers.
+
+    Haiku gives the i-th parameter the i-th split of the key. How a key came about is therefore
+    left out, or the order of creating parameters would show.
+    """
+    program = without_dead_code(mlir.read(sized.init))
+    key = terms.leaf("key")
+    arguments = [key for _ in program.body.arguments]
+    results = terms.evaluate(program.body, arguments, cut=(KEY, key))
+    return [terms.add("initialiser", [parameters[index], results[index]]) for index in live]
+
+
+def _tell_apart(
+    terms: Terms, roots: Sequence[Term], colours: Mapping[Term, bytes]
+) -> dict[Term, bytes]:
+    """Returns a colour of its own for each parameter, the same whatever their order.
+
+    Parameters that refinement cannot part are nearly always interchangeable (`p * x + q * x`), so
+    that it does not matter which of them is marked. Where they are not, equal functions may get
+    different fingerprints, never different functions equal ones.
+    """
+    colours = _refine(terms, roots, colours)
+    while len(classes := Counter(colours.values())) < len(colours):
+        alike = min(colour for colour, count in classes.items() if count > 1)
+        chosen = next(term for term, colour in colours.items() if colour == alike)
+        colours = _refine(terms, roots, {**colours, chosen: digest("marked", alike)})
+    return colours
+
+
+def _refine(
+    terms: Terms, roots: Sequence[Term], colours: Mapping[Term, bytes]
+) -> dict[Term, bytes]:
+    """Returns colours refined by use until no more parameters are told apart."""
+    current = dict(colours)
+    classes = len(set(current.values()))
+    while classes < len(current):
+        uses = terms.uses(roots, current)
+        refined = {term: digest("use", colour, uses[term]) for term, colour in current.items()}
+        found = len(set(refined.values()))
+        if found == classes:
+            break
+        current, classes = refined, found
+    return current
