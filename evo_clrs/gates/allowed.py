@@ -30,9 +30,9 @@ _JAX_NUMPY_DENIED = words(
 )
 
 _JAX_LAX_DENIED = words(
-    "after_all all_gather all_to_all axis_index axis_size create_token infeed outfeed "
-    "optimization_barrier pbroadcast pcast pmax pmean pmin ppermute pshuffle psum psum_scatter "
-    "pswapaxes pvary ragged_all_to_all linalg"
+    "after_all all_gather all_to_all axis_index axis_size create_token linalg "
+    "optimization_barrier pbroadcast pcast pmax pmean pmin ppermute precv psend pshuffle psum "
+    "psum_scatter pswapaxes ragged_all_to_all with_sharding_constraint"
 )
 
 _HAIKU = words(
@@ -49,8 +49,8 @@ _HAIKU_INITIALISERS = words(
     "UniformScaling VarianceScaling"
 )
 HAIKU_STATEFUL = words(
-    "BatchNorm CausalConv1D EMAParamsTree ExponentialMovingAverage SNParamsTree SpectralNorm "
-    "VectorQuantizer get_current_state get_state set_state with_rng"
+    "BatchNorm EMAParamsTree ExponentialMovingAverage SNParamsTree SpectralNorm "
+    "get_current_state get_initial_state get_state set_state"
 )
 
 _JAX = words(
@@ -70,7 +70,7 @@ _NUMPY = words(
 )
 
 # Namespaces of which everything public may be used, but for the names given.
-_OPEN: Mapping[str, frozenset[str]] = {
+OPEN: Mapping[str, frozenset[str]] = {
     "jax.nn": frozenset(),
     "jax.nn.initializers": frozenset(),
     "jax.lax": _JAX_LAX_DENIED,
@@ -82,7 +82,7 @@ _OPEN: Mapping[str, frozenset[str]] = {
 }
 
 # Namespaces of which only the names given may be used.
-_CLOSED: Mapping[str, frozenset[str]] = {
+CLOSED: Mapping[str, frozenset[str]] = {
     "clrs": frozenset({"processors.Processor"}),
     "haiku": _HAIKU | {f"initializers.{name}" for name in _HAIKU_INITIALISERS},
     "jax": _JAX,
@@ -100,10 +100,11 @@ def allowed_length(path: tuple[str, ...]) -> int:
     """
     for length in range(len(path), 1, -1):
         space, name = ".".join(path[: length - 1]), path[length - 1]
-        is_space = ".".join(path[:length]) in _OPEN
-        if space in _OPEN and not is_space and name not in _OPEN[space]:
-            return length if not name.startswith("_") else 0
-    for root, names in _CLOSED.items():
+        is_space = ".".join(path[:length]) in OPEN
+        if space in OPEN and not is_space and name not in OPEN[space]:
+            primitive = space == "jax.lax" and name.endswith("_p")
+            return 0 if primitive or name.startswith("_") else length
+    for root, names in CLOSED.items():
         if path[0] == root:
             for length in range(len(path), 1, -1):
                 if ".".join(path[1:length]) in names:

@@ -48,8 +48,8 @@ def check(source: str, slot: Slot) -> None:
         modules = _check_imports(tree, slot)
         found = scopes.Scopes(tree)
         _check_names(tree, found, modules, slot)
+        _check_definitions(tree)
         _check_attributes(tree, found, modules)
-        _check_definitions(tree, modules)
         signature.check(tree, slot)
     except ValueError as error:
         raise Rejected("static", str(error)) from None
@@ -196,7 +196,7 @@ def _check_value_attribute(node: ast.Attribute) -> None:
     _require(name not in allowed.DENIED_ATTRIBUTES, node, f"attribute `{name}` is not available")
 
 
-def _check_definitions(tree: ast.Module, modules: dict[str, str]) -> None:
+def _check_definitions(tree: ast.Module) -> None:
     """Refuses decorators and bases that are not plain or not on the list."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
