@@ -37,16 +37,14 @@ def fingerprint(graph: Graph) -> str:
     terms = Terms()
     looks = [f"parameter {entry.shape} {entry.dtype}" for entry in graph.parameters]
     parameters = [terms.leaf(f"parameter {i}", look) for i, look in enumerate(looks)]
-    programs = [
-        (sized, *map(without_dead_code, mlir.read_with_vjp(sized.apply))) for sized in graph.sizes
-    ]
+    pairs = [mlir.read_with_vjp(sized.apply) for sized in graph.sizes]
     roots: list[Term] = []
-    for sized, forward, _ in programs:
-        roots += _outputs(terms, sized, forward, parameters)
+    for sized, (forward, _) in zip(graph.sizes, pairs, strict=True):
+        roots += _outputs(terms, sized, without_dead_code(forward), parameters)
     used = set(terms.below(roots))
     live = [index for index, parameter in enumerate(parameters) if parameter in used]
-    for sized, _, backward in programs:
-        roots += _cotangents(terms, sized, backward, parameters, live)
+    for sized, (_, backward) in zip(graph.sizes, pairs, strict=True):
+        roots += _cotangents(terms, sized, without_dead_code(backward), parameters, live)
     roots += _initialisers(terms, graph.sizes[0], parameters, live)
     colours = {parameters[index]: digest(looks[index]) for index in live}
     colours = _tell_apart(terms, roots, colours)

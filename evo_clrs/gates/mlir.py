@@ -6,7 +6,6 @@ files of the gate work on that and know no MLIR.
 """
 
 import dataclasses
-import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -30,6 +29,9 @@ MAX_OPERATIONS = 200_000
 MAX_DEPTH = 40  # calls and regions within each other
 
 _LONG_ATTRIBUTE = 512  # characters; longer ones (tables of constants) are kept as a digest
+# These change nothing where they do not change the type.
+_IDENTITIES = ("stablehlo.optimization_barrier", "stablehlo.convert", "stablehlo.reshape")
+
 _BITS = {"i1": 8, "pred": 8, "index": 64}
 
 
@@ -140,7 +142,11 @@ def read(module: bytes | str) -> Program:
       Rejected: at stage `over_budget` when inlining makes too many operations, at stage `trace`
         when a shape is not static.
     """
-    return _read(module) if isinstance(module, str) else _read_export(export.deserialize(module))
+    return (
+        _read(module)
+        if isinstance(module, str)
+        else _read_export(export.deserialize(bytearray(module)))
+    )
 
 
 def read_with_vjp(artefact: bytes) -> tuple[Program, Program]:
@@ -149,7 +155,7 @@ def read_with_vjp(artefact: bytes) -> tuple[Program, Program]:
     The VJP takes the function's flat arguments and then the cotangents of its outputs, and returns
     the cotangents of the arguments.
     """
-    exported = export.deserialize(artefact)
+    exported = export.deserialize(bytearray(artefact))
     return _read_export(exported), _read_export(exported.vjp())
 
 
@@ -177,16 +183,15 @@ def _read(
             parsed = stablehlo.deserialize_portable_artifact(context, module)
         passes = f"builtin.module({','.join(PASSES)})"
         passmanager.PassManager.parse(passes).run(parsed.operation)
-        functions = {}
+        functions: dict[str, Region] = {}
+        reader = _Reader()
+        constants: list[bool] = []
         for function in parsed.body.operations:
             if function.operation.name == "func.func":
                 name = ir.StringAttr(function.attributes["sym_name"]).value
-                functions[name] = _Reader().region(function.regions[0])
+                functions[name] = reader.region(function.regions[0])
                 if name == "main":
-                    constants = [
-                        "jax.global_constant" in str(attributes)
-                        for attributes in function.arg_attrs
-                    ] or [False] * len(functions[name].arguments)
+                    constants = _constant_arguments(function, len(functions[name].arguments))
     main = functions["main"]
     platform_index = {
         value: platform
@@ -200,8 +205,16 @@ def _read(
     return Program(body, positions, len(inputs) if arguments is None else arguments)
 
 
-@functools.cache
-def _type(text: str) -> Type:
+def _constant_arguments(function: Any, count: int) -> list[bool]:
+    """Returns for each argument whether it is the index of the platform."""
+    if "arg_attrs" not in function.attributes:
+        return [False] * count
+    return [
+        "jax.global_constant" in str(attributes) for attributes in function.attributes["arg_attrs"]
+    ]
+
+
+def _parse_type(text: str) -> Type:
     tensor = re.fullmatch(r"tensor<((?:[^x<>]+x)*?)([a-z][^x]*|[a-z].*<.*>)>", text)
     if tensor is None:
         return Type((), text)
@@ -212,10 +225,11 @@ def _type(text: str) -> Type:
 
 
 class _Reader:
-    """Reads the regions of one function; calls stay calls."""
+    """Reads the regions of a module; calls stay calls."""
 
     def __init__(self) -> None:
         self._values: dict[Any, Value] = {}
+        self._types: dict[Any, Type] = {}  # printing a type is what takes time
 
     def region(self, region: Any) -> Region:
         if len(region.blocks) != 1:
@@ -236,7 +250,10 @@ class _Reader:
         return Operation(operation.name, _attributes(operation), operands, results, regions)
 
     def _new(self, value: Any) -> Value:
-        self._values[value] = Value(_type(str(value.type)))
+        type_ = value.type
+        if type_ not in self._types:
+            self._types[type_] = _parse_type(str(type_))
+        self._values[value] = Value(self._types[type_])
         return self._values[value]
 
 
@@ -255,7 +272,7 @@ def _attribute_text(attribute: Any) -> str:
 
 
 class _Inliner:
-    """Copies a region with calls inlined, choices by a known index made, and barriers dropped."""
+    """Copies a region with calls inlined, choices by a known index made, identities dropped."""
 
     def __init__(self, functions: Mapping[str, Region], known: Mapping[Value, int]):
         self._functions = functions
@@ -296,7 +313,10 @@ class _Inliner:
         out: list[Operation],
     ) -> tuple[Value, ...] | None:
         """Returns the values that stand for the operation's results if it need not stay."""
-        if operation.name == "stablehlo.optimization_barrier":
+        if operation.name in _IDENTITIES and all(
+            operand.type == result.type
+            for operand, result in zip(operands, operation.results, strict=True)
+        ):
             return operands
         callee = None
         if operation.name in ("func.call", "call"):
