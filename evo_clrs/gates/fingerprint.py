@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 
 from evo_clrs.gates import mlir
 from evo_clrs.gates.liveness import without_dead_code
-from evo_clrs.gates.mlir import Program
+from evo_clrs.gates.mlir import GraphPrograms, Program
 from evo_clrs.gates.terms import Term, Terms, digest
 from evo_clrs.records import Graph, SizedGraph
 
 KEY = mlir.Type((2,), "ui32")
 
 
-def fingerprint(graph: Graph) -> str:
+def fingerprint(graph: Graph | GraphPrograms) -> str:
     """Returns the fingerprint of a graph: 32 hexadecimal digits.
 
     It covers what training and prediction see: outputs and their VJP at every size, the
@@ -34,18 +34,19 @@ def fingerprint(graph: Graph) -> str:
     Raises:
       Rejected: as `mlir.read`.
     """
+    programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    graph = programs.graph
     terms = Terms()
     looks = [f"parameter {entry.shape} {entry.dtype}" for entry in graph.parameters]
     parameters = [terms.leaf(f"parameter {i}", look) for i, look in enumerate(looks)]
-    pairs = [mlir.read_with_vjp(sized.apply) for sized in graph.sizes]
     roots: list[Term] = []
-    for sized, (forward, _) in zip(graph.sizes, pairs, strict=True):
+    for sized, forward in zip(graph.sizes, programs.forward, strict=True):
         roots += _outputs(terms, sized, without_dead_code(forward), parameters)
     used = set(terms.below(roots))
     live = [index for index, parameter in enumerate(parameters) if parameter in used]
-    for sized, (_, backward) in zip(graph.sizes, pairs, strict=True):
+    for sized, backward in zip(graph.sizes, programs.backward, strict=True):
         roots += _cotangents(terms, sized, without_dead_code(backward), parameters, live)
-    roots += _initialisers(terms, graph.sizes[0], parameters, live)
+    roots += _initialisers(terms, without_dead_code(programs.init), parameters, live)
     colours = {parameters[index]: digest(looks[index]) for index in live}
     colours = _tell_apart(terms, roots, colours)
     final = terms.colours(roots, colours)
@@ -96,14 +97,13 @@ def _cotangents(
 
 
 def _initialisers(
-    terms: Terms, sized: SizedGraph, parameters: Sequence[Term], live: Sequence[int]
+    terms: Terms, program: Program, parameters: Sequence[Term], live: Sequence[int]
 ) -> list[Term]:
     """Returns the terms of the live parameters' initialisers.
 
     Haiku gives the i-th parameter the i-th split of the key. How a key came about is therefore
     left out, or the order of creating parameters would show.
     """
-    program = without_dead_code(mlir.read(sized.init))
     key = terms.leaf("key")
     arguments = [key for _ in program.body.arguments]
     results = terms.evaluate(program.body, arguments, cut=(KEY, key))

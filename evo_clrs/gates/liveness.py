@@ -5,10 +5,11 @@ in the carries: a carry that no result and no condition reads is dead. Values th
 `0 * x`) count as read, so an argument reported dead is dead for certain.
 """
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.mlir import Operation, Program, Region, Value
+from evo_clrs.gates.mlir import GraphPrograms, Operation, Program, Region, Value
 from evo_clrs.records import Graph
 
 Needs = Mapping[Value, tuple[Value, ...]]
@@ -57,7 +58,7 @@ def reachable(table: Needs, roots: Iterable[Value]) -> set[Value]:
 def without_dead_code(program: Program) -> Program:
     """Returns the same function without operations, loop carries and branches' results unused."""
     live = reachable(needs(program), program.body.results)
-    return Program(_alive(program.body, live), program.positions, program.arguments)
+    return dataclasses.replace(program, body=_alive(program.body, live))
 
 
 def _alive(region: Region, live: Collection[Value]) -> Region:
@@ -147,7 +148,7 @@ def live_slot_outputs(module: bytes | str | Program, probes: Iterable[int]) -> f
     return frozenset(output for output, probe in enumerate(probes) if probe in live)
 
 
-def inert(graph: Graph, live_outputs: Collection[int]) -> bool:
+def inert(graph: Graph | GraphPrograms, live_outputs: Collection[int]) -> bool:
     """Whether a program cannot change a prediction of the task.
 
     So it is if no output of it that predictions read depends on a parameter or an input: then
@@ -162,9 +163,10 @@ def inert(graph: Graph, live_outputs: Collection[int]) -> bool:
     Raises:
       Rejected: as `mlir.read`.
     """
-    for sized in graph.sizes:
+    programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    for sized, program in zip(programs.graph.sizes, programs.forward, strict=True):
         present = [i for i, shape in enumerate(sized.outputs) if shape is not None]
-        dependencies = output_dependencies(sized.apply)
+        dependencies = output_dependencies(program)
         if any(
             output in live_outputs and dependencies[index] for index, output in enumerate(present)
         ):

@@ -17,12 +17,15 @@ from jaxlib.mlir import ir, passmanager
 from jaxlib.mlir.dialects import stablehlo
 
 from evo_clrs.errors import Rejected
+from evo_clrs.records import Graph
 
 # Run on every module before it is read. jaxlib 0.10 has no inliner for `func.call`, so calls are
 # inlined below as well; the order is that of the design.
 PASSES = ("inline", "canonicalize", "cse", "symbol-dce")
 
 PLATFORM = "cpu"  # the platform that gates look at
+
+CUSTOM_CALL = "custom_call "  # before the name of what is called, in `Program.mentions`
 
 # Calls are inlined, so a few lines of nested `jax.jit` could stand for millions of operations.
 MAX_OPERATIONS = 200_000
@@ -117,11 +120,32 @@ class Program:
       positions: for each argument of `body`, its position among all arguments of the function
         (exports drop unused ones).
       arguments: number of arguments of the function, the dropped ones included.
+      mentions: names of all operations in the module, dead code and the code for other platforms
+        included; for a custom call, `CUSTOM_CALL` and the name of what is called.
     """
 
     body: Region
     positions: tuple[int, ...]
     arguments: int
+    mentions: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GraphPrograms:
+    """A graph, read. Reading takes most of the gate's time, so it is done once.
+
+    Attributes:
+      graph: what was read.
+      init: its initialiser at the first size.
+      forward: its apply at each size.
+      backward: the VJP of apply at each size. It takes the flat arguments and then the cotangents
+        of the outputs, and returns the cotangents of the arguments.
+    """
+
+    graph: Graph
+    init: Program
+    forward: tuple[Program, ...]
+    backward: tuple[Program, ...]
 
 
 def walk(region: Region) -> Iterator[Operation]:
@@ -149,14 +173,15 @@ def read(module: bytes | str) -> Program:
     )
 
 
-def read_with_vjp(artefact: bytes) -> tuple[Program, Program]:
-    """Returns the data flow of an export and of its VJP; raises as `read` does.
-
-    The VJP takes the function's flat arguments and then the cotangents of its outputs, and returns
-    the cotangents of the arguments.
-    """
-    exported = export.deserialize(bytearray(artefact))
-    return _read_export(exported), _read_export(exported.vjp())
+def read_graph(graph: Graph) -> GraphPrograms:
+    """Returns the data flow of all of a graph that is ever run; raises as `read` does."""
+    applied = [export.deserialize(bytearray(sized.apply)) for sized in graph.sizes]
+    return GraphPrograms(
+        graph=graph,
+        init=read(graph.sizes[0].init),
+        forward=tuple(_read_export(exported) for exported in applied),
+        backward=tuple(_read_export(exported.vjp()) for exported in applied),
+    )
 
 
 def _read_export(exported: export.Exported) -> Program:
@@ -181,6 +206,7 @@ def _read(
             parsed = ir.Module.parse(module)
         else:
             parsed = stablehlo.deserialize_portable_artifact(context, module)
+        mentions = frozenset(_mentions(parsed.operation))
         passes = f"builtin.module({','.join(PASSES)})"
         passmanager.PassManager.parse(passes).run(parsed.operation)
         functions: dict[str, Region] = {}
@@ -202,7 +228,21 @@ def _read(
     inputs = tuple(value for value in main.arguments if value not in platform_index)
     body = Region(inputs, body.operations, body.results)
     positions = tuple(range(len(inputs))) if kept is None else tuple(kept)
-    return Program(body, positions, len(inputs) if arguments is None else arguments)
+    return Program(body, positions, len(inputs) if arguments is None else arguments, mentions)
+
+
+def _mentions(operation: Any) -> Iterator[str]:
+    """Yields what an operation and those within it are called."""
+    for region in operation.regions:
+        for block in region.blocks:
+            for view in block.operations:
+                inner = view.operation
+                if inner.name == "stablehlo.custom_call":
+                    target = ir.StringAttr(inner.attributes["call_target_name"]).value
+                    yield CUSTOM_CALL + target
+                else:
+                    yield inner.name
+                yield from _mentions(inner)
 
 
 def _constant_arguments(function: Any, count: int) -> list[bool]:

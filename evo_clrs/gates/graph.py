@@ -1,0 +1,86 @@
+"""The graph gate: what may go on to the trainer, told from the graph alone."""
+
+import dataclasses
+
+from evo_clrs.errors import Rejected
+from evo_clrs.gates import mlir
+from evo_clrs.gates.cost import GraphCost, cost
+from evo_clrs.gates.mlir import GraphPrograms
+from evo_clrs.records import Graph
+
+# Operations that reach beyond the program: other devices, the host, or its own number.
+_OUTSIDE = """
+    infeed outfeed send recv after_all create_token all_gather all_reduce all_to_all
+    collective_broadcast collective_permute cross_replica_sum reduce_scatter partition_id replica_id
+"""
+_FORBIDDEN = frozenset(f"stablehlo.{name}" for name in _OUTSIDE.split())
+_DIALECTS = ("stablehlo", "chlo", "func")
+
+_GIB = 1024.0**3
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphLimits:
+    """What a graph may cost, see `cost.GraphCost`.
+
+    Attributes:
+      flops: FLOPs of one forward and backward pass of the slot, summed over the sizes.
+      peak_bytes: memory of one forward and backward pass of the slot at any size.
+      operations: operations of forward passes and VJPs, summed over the sizes; compile time
+        grows with it.
+      custom_calls: names of the library calls that are allowed. Ordinary programs need none, top_k,
+        sort, erf, cumsum and random numbers included; linear algebra does.
+    """
+
+    flops: float = 1e12
+    peak_bytes: float = 4 * _GIB
+    operations: int = 50_000
+    custom_calls: frozenset[str] = frozenset()
+
+
+def check(graph: Graph | GraphPrograms, limits: GraphLimits) -> GraphCost:
+    """Checks what a graph calls and what it will cost.
+
+    Returns:
+      The cost of the graph.
+
+    Raises:
+      Rejected: at stage `trace` for an operation or a library call that is not allowed, on
+        whatever platform; at stage `over_budget` when the prediction is over a limit, or when a
+        loop may run for ever.
+    """
+    programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    for program in (programs.init, *programs.forward, *programs.backward):
+        for name in sorted(program.mentions):
+            _check_name(name, limits)
+    predicted = cost(programs)
+    _check_cost(predicted, limits)
+    return predicted
+
+
+def _check_name(name: str, limits: GraphLimits) -> None:
+    call = name.removeprefix(mlir.CUSTOM_CALL)
+    if call != name:
+        if call not in limits.custom_calls:
+            raise Rejected("trace", f"custom call {call} is not allowed")
+    elif name in _FORBIDDEN or name.partition(".")[0] not in _DIALECTS:
+        raise Rejected("trace", f"operation {name} is not allowed")
+
+
+def _check_cost(predicted: GraphCost, limits: GraphLimits) -> None:
+    if predicted.unbounded:
+        raise Rejected("over_budget", "the number of steps of a loop is not known in advance")
+    if predicted.training_peak_bytes > limits.peak_bytes:
+        needed, allowed = predicted.training_peak_bytes / _GIB, limits.peak_bytes / _GIB
+        raise Rejected(
+            "over_budget", f"predicted {needed:.3g} GiB of memory, limit {allowed:.3g} GiB"
+        )
+    if predicted.training_flops > limits.flops:
+        raise Rejected(
+            "over_budget",
+            f"predicted {predicted.training_flops:.2g} FLOPs, limit {limits.flops:.2g}",
+        )
+    if predicted.operations > limits.operations:
+        raise Rejected(
+            "over_budget", f"{predicted.operations} operations, limit {limits.operations}"
+        )
