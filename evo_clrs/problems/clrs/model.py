@@ -1,0 +1,380 @@
+"""Our encode-process-decode model around a slot, trusted from end to end but for the slot.
+
+A step of message passing encodes inputs and hints into node, edge and graph features, calls the
+slot, and decodes hints and outputs. Hints are fed back softly (probabilities, not decisions), the
+true ones only at the first step; an output is taken from the last step of each sample, which the
+true trajectory fixes. That is the protocol of Ibarz et al. 2022 (arXiv 2209.11142), without
+dropout and teacher forcing, and `clrs.models.BaselineModel` computes the same numbers.
+
+Each step is traced once: the true first hints enter the loop in the form in which predictions are
+fed back, so that the first step is like the others. The body is rematerialised in the backward
+pass, for memory: edge-sized residuals of all steps are what fills it.
+
+The clrs library gives specifications, encoders, decoders, postprocessing and losses; nothing else
+of it is used here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from evo_clrs.clrs_library import clrs
+from evo_clrs.problems.clrs import parameters as fresh
+from evo_clrs.problems.clrs.data import Pool
+from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
+from evo_clrs.problems.clrs.slot_function import SlotFunction
+from evo_clrs.problems.clrs.tasks import Feature, Task
+from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
+from evo_clrs.records import Size, make_size
+
+_decoders = clrs._src.decoders
+_encoders = clrs._src.encoders
+_losses = clrs._src.losses
+
+_Location, _Type = clrs.Location, clrs.Type
+
+Arrays = Mapping[str, jax.Array]
+Parameters = Mapping[str, Any]
+
+# Settings of the library's permutation decoders.
+_SINKHORN_TEMPERATURE = 0.1
+_SINKHORN_STEPS_DECODED = 10
+_SINKHORN_STEPS_DECIDED = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """Settings of the model; the defaults are those of Ibarz et al. 2022.
+
+    Attributes:
+      hidden_size: width H of all embeddings.
+      triplet_size: triplet features K, for slots that ask for them.
+      encoder_init: initialiser of the encoders; `xavier_on_scalars` or `default`.
+      gumbel_noise: whether permutation decoders see Gumbel noise in training.
+      rematerialise: whether the backward pass computes each step again, to save memory.
+    """
+
+    hidden_size: int = 128
+    triplet_size: int = 8
+    encoder_init: str = "xavier_on_scalars"
+    gumbel_noise: bool = True
+    rematerialise: bool = True
+
+    def __post_init__(self):
+        for name in ("hidden_size", "triplet_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def size(self, batch_size: int, nodes: int) -> Size:
+        """Returns the size at which a slot is called, and so must be traced."""
+        return make_size(B=batch_size, N=nodes, H=self.hidden_size, K=self.triplet_size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """The model of one task with one slot function in it; pure functions of its parameters.
+
+    Parameters are `{"model": Haiku parameters, "slot": tuple in the slot's order}`.
+
+    Attributes:
+      task: the task, as the protocol poses it.
+      categories: name -> number of classes, for each categorical output and hint.
+      slot: what fills the slot.
+      options: settings.
+    """
+
+    task: Task
+    categories: Mapping[str, int]
+    slot: SlotFunction
+    options: ModelOptions = ModelOptions()
+
+    def init(self, key: jax.Array) -> Parameters:
+        """Returns fresh parameters; compiles, but runs no message passing."""
+        return jax.jit(self._init)(key)
+
+    def shapes(self) -> Parameters:
+        """Returns the parameters' shapes, without drawing them."""
+        return jax.eval_shape(self._init, jax.random.PRNGKey(0))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the parameters hold, the slot's included."""
+        return sum(array.size for array in jax.tree.leaves(self.shapes()))
+
+    def loss(self, params: Parameters, key: jax.Array, batch: Pool) -> jax.Array:
+        """Returns the training loss: that of each output and of each hint, added up.
+
+        Args:
+          params: parameters.
+          key: uint32[2], for Gumbel noise and for what the slot draws.
+          batch: samples with labels.
+        """
+        outputs, hints = self._unroll(params, key, batch, training=True)
+        total = jnp.zeros(())
+        for name, prediction in outputs.items():
+            truth = self._point(name, batch.outputs[name])
+            total += _losses.output_loss(truth, prediction, batch.nodes)
+        for name, stacked in hints.items():  # [T - 1, B, ...], not one array for each step
+            truth = self._point(name, batch.hints[name])
+            total += _losses.hint_loss(truth, stacked, batch.lengths, batch.nodes)
+        return total
+
+    def forward(self, params: Parameters, key: jax.Array, batch: Pool) -> dict[str, jax.Array]:
+        """Returns raw output predictions (logits), those of the last step of each sample."""
+        return self._unroll(params, key, batch, training=False)[0]
+
+    def decide(self, outputs: Arrays) -> dict[str, jax.Array]:
+        """Returns decisions for raw predictions: pointers as indices, the rest as 0 and 1."""
+        permutations = self._permutations()
+        outputs = {
+            name: log_sinkhorn(array, _SINKHORN_STEPS_DECIDED, _SINKHORN_TEMPERATURE)
+            if name in permutations
+            else array
+            for name, array in outputs.items()
+        }
+        decided = self._postprocess(outputs, hard=True)
+        for name in permutations:
+            decided[name] = jax.nn.one_hot(decided[name], outputs[name].shape[-1])
+        return decided
+
+    def predict(self, params: Parameters, key: jax.Array, batch: Pool) -> dict[str, jax.Array]:
+        """Returns output predictions, decided; labels in `batch` are not looked at."""
+        return self.decide(self.forward(params, key, batch))
+
+    def _init(self, key: jax.Array) -> Parameters:
+        model_key, slot_key = jax.random.split(key)
+        size = self.slot.sizes[0]
+        slot = self.slot.init(slot_key, size)
+        dimensions = dict(size)
+        batch = empty_batch(self.task, self.categories, dimensions["B"], dimensions["N"], steps=1)
+        hidden, hints, _ = self._start(batch)
+        arguments = (slot, hidden, batch.inputs, hints, False)
+        return {
+            "model": fresh.initialise(self._step, model_key, *arguments),
+            "slot": slot,
+        }
+
+    def _unroll(
+        self, params: Parameters, key: jax.Array, batch: Pool, training: bool
+    ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Returns last outputs, name -> [B, ...], and in training all hints, name -> [T-1, B, ...].
+
+        Both are raw predictions.
+        """
+        step = hk.transform(self._step).apply
+
+        def body(carry: Any, index: jax.Array) -> Any:
+            hidden, hints, kept = carry
+            hidden, hint_predictions, outputs = step(
+                params["model"],
+                jax.random.fold_in(key, index),
+                params["slot"],
+                hidden,
+                batch.inputs,
+                hints,
+                training,
+            )
+            running = (index == 0) | (batch.lengths > index + 1)  # [B]
+            kept = {
+                name: jnp.where(_expand(running, outputs[name]), outputs[name], kept[name])
+                for name in kept
+            }
+            fed_back = self._postprocess(hint_predictions, hard=False)
+            return (hidden, fed_back, kept), hint_predictions if training else None
+
+        if training and self.options.rematerialise:
+            body = jax.checkpoint(body, prevent_cse=False)
+        (_, _, kept), hints = jax.lax.scan(body, self._start(batch), jnp.arange(batch.steps))
+        return kept, hints
+
+    def _start(self, batch: Pool) -> tuple[jax.Array, dict[str, jax.Array], dict[str, jax.Array]]:
+        """Returns what the first step finds: embeddings, hints in fed-back form, no outputs yet."""
+        batch_size, nodes = batch.count, batch.nodes
+        hidden = jnp.zeros((batch_size, nodes, self.options.hidden_size))
+        hints = {
+            name: _encoders.preprocess(self._point(name, array[0]), nodes).data
+            for name, array in batch.hints.items()
+        }
+        outputs = {
+            feature.name: jnp.zeros(_shape(feature, batch_size, nodes, self.categories, True))
+            for feature in self.task.outputs
+        }
+        return hidden, hints, outputs
+
+    def _postprocess(self, predictions: Arrays, hard: bool) -> dict[str, jax.Array]:
+        points = _decoders.postprocess(
+            self._plain_spec(), predictions, _SINKHORN_TEMPERATURE, 0, hard=hard
+        )
+        return {name: point.data for name, point in points.items()}
+
+    def _permutations(self) -> tuple[str, ...]:
+        """Returns the names of permutation outputs."""
+        return tuple(f.name for f in self.task.outputs if f.type == _Type.PERMUTATION_POINTER)
+
+    def _plain_spec(self) -> dict[str, tuple[str, str, str]]:
+        """Returns the spec with permutations as plain pointers: our Sinkhorn takes it from there.
+
+        The library decodes and decides both alike, but for its Sinkhorn.
+        """
+        return {
+            name: (stage, location, _Type.POINTER if type_ == _Type.PERMUTATION_POINTER else type_)
+            for name, (stage, location, type_) in self.task.spec.items()
+        }
+
+    def _step(
+        self,
+        slot_params: tuple[jax.Array, ...],
+        hidden: jax.Array,
+        inputs: Arrays,
+        hints: Arrays,
+        training: bool,
+    ) -> tuple[jax.Array, dict[str, jax.Array], dict[str, jax.Array]]:
+        """One step of message passing; to be transformed by Haiku.
+
+        Args:
+          slot_params: the slot's parameters.
+          hidden: [B, N, H] embeddings of the previous step.
+          inputs: name -> [B, ...].
+          hints: name -> [B, ...] in fed-back form: pointers as distributions over nodes.
+          training: whether permutation decoders may see Gumbel noise.
+
+        Returns:
+          new embeddings [B, N, H], raw hint predictions, raw output predictions.
+        """
+        points = [self._point(name, array) for name, array in inputs.items()]
+        points += [self._point(name, array, soft=True) for name, array in hints.items()]
+        encoders, decoders = self._coders()
+        node_fts, edge_fts, graph_fts, adj_mat = _encode(encoders, points, hidden)
+
+        slot_key = hk.next_rng_key()
+        batch_size, nodes, _ = hidden.shape
+        size = self.options.size(batch_size, nodes)
+
+        if self.slot.slot.name == "triplet":
+
+            def messages(*inputs: jax.Array) -> jax.Array:
+                return self.slot.apply(slot_params, slot_key, size, inputs)[0]
+
+            surroundings = TripletGMPNN(self.options.hidden_size)
+            new, edges = surroundings(messages, node_fts, edge_fts, graph_fts, hidden)
+        else:
+            inputs_ = (node_fts, edge_fts, graph_fts, adj_mat, hidden)
+            new, edges = self.slot.apply(slot_params, slot_key, size, inputs_)
+
+        hint_predictions, outputs = _decoders.decode_fts(
+            decoders=decoders,
+            spec=self._plain_spec(),
+            h_t=jnp.concatenate([node_fts, hidden, new], axis=-1),
+            adj_mat=adj_mat,
+            edge_fts=edge_fts if edges is None else jnp.concatenate([edge_fts, edges], axis=-1),
+            graph_fts=graph_fts,
+            inf_bias=self.slot.properties.get("inf_bias", False),
+            inf_bias_edge=self.slot.properties.get("inf_bias_edge", False),
+            repred=True,  # matters for permutations only, which follow
+        )
+        noisy = training and self.options.gumbel_noise
+        for name in self._permutations():
+            noise = gumbel_noise(hk.next_rng_key(), outputs[name].shape) if noisy else 0.0
+            outputs[name] = log_sinkhorn(
+                outputs[name] + noise, _SINKHORN_STEPS_DECODED, _SINKHORN_TEMPERATURE
+            )
+        return new, hint_predictions, outputs
+
+    def _coders(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Returns encoders and decoders by name; to be called within a Haiku function."""
+        width, init = self.options.hidden_size, self.options.encoder_init
+        encoders, decoders = {}, {}
+        for feature in self.task.features:
+            name, stage, location, type_ = dataclasses.astuple(feature)
+            if stage in (clrs.Stage.INPUT, clrs.Stage.HINT):
+                encoders[name] = _encoders.construct_encoders(
+                    stage, location, type_, hidden_dim=width, init=init, name=name
+                )
+            if stage in (clrs.Stage.OUTPUT, clrs.Stage.HINT):
+                classes = self.categories.get(name, 0)
+                decoders[name] = _decoders.construct_decoders(
+                    location, type_, hidden_dim=width, nb_dims=classes, name=name
+                )
+        return encoders, decoders
+
+    def _point(self, name: str, array: jax.Array, soft: bool = False) -> Any:
+        _, location, type_ = self.task.spec[name]
+        if soft and type_ == _Type.POINTER:
+            type_ = _Type.SOFT_POINTER
+        return clrs.DataPoint(name=name, location=location, type_=type_, data=array)
+
+
+def categories_of(task: Task, samples: Pool) -> dict[str, int]:
+    """Returns the number of classes of each categorical feature, as a `Model` needs them."""
+    arrays = {**samples.inputs, **samples.hints, **samples.outputs}
+    return {
+        feature.name: arrays[feature.name].shape[-1]
+        for feature in task.features
+        if feature.type == _Type.CATEGORICAL
+    }
+
+
+def empty_batch(
+    task: Task, categories: Mapping[str, int], batch_size: int, nodes: int, steps: int
+) -> Pool:
+    """Returns a batch of zeros for `steps` steps of message passing: for shapes, not for values."""
+
+    def zeros(features: tuple[Feature, ...], *leading: int) -> dict[str, jax.Array]:
+        return {
+            feature.name: jnp.zeros(
+                leading + _shape(feature, batch_size, nodes, categories),
+                jnp.int32 if feature.type == _Type.POINTER else jnp.float32,
+            )
+            for feature in features
+        }
+
+    return Pool(
+        inputs=zeros(task.inputs),
+        hints=zeros(task.hints, steps + 1),
+        outputs=zeros(task.outputs),
+        lengths=jnp.zeros(batch_size, jnp.int32),
+    )
+
+
+def _shape(
+    feature: Feature,
+    batch_size: int,
+    nodes: int,
+    categories: Mapping[str, int],
+    predicted: bool = False,
+) -> tuple[int, ...]:
+    """Returns the shape of a feature's data, or of its raw prediction."""
+    rank = {_Location.NODE: 1, _Location.EDGE: 2, _Location.GRAPH: 0}[feature.location]
+    shape = (batch_size, *[nodes] * rank)
+    if feature.type == _Type.CATEGORICAL:
+        return (*shape, categories[feature.name])
+    if feature.type == _Type.PERMUTATION_POINTER or (predicted and feature.type == _Type.POINTER):
+        return (*shape, nodes)
+    return shape
+
+
+def _encode(
+    encoders: Mapping[str, Any], points: list[Any], hidden: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Returns node [B, N, H], edge [B, N, N, H], graph features [B, H], adjacency [B, N, N]."""
+    batch_size, nodes, width = hidden.shape
+    node_fts = jnp.zeros((batch_size, nodes, width))
+    edge_fts = jnp.zeros((batch_size, nodes, nodes, width))
+    graph_fts = jnp.zeros((batch_size, width))
+    adj_mat = jnp.repeat(jnp.eye(nodes)[None], batch_size, axis=0)
+    for point in points:
+        point = _encoders.preprocess(point, nodes)
+        encoder = encoders[point.name]
+        adj_mat = _encoders.accum_adj_mat(point, adj_mat)
+        edge_fts = _encoders.accum_edge_fts(encoder, point, edge_fts)
+        node_fts = _encoders.accum_node_fts(encoder, point, node_fts)
+        graph_fts = _encoders.accum_graph_fts(encoder, point, graph_fts)
+    return node_fts, edge_fts, graph_fts, adj_mat
+
+
+def _expand(mask: jax.Array, like: jax.Array) -> jax.Array:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))

@@ -1,0 +1,143 @@
+"""A slot, filled: what the trusted model calls where the evolved code belongs.
+
+A `SlotFunction` is stateless: parameters and a key go in, arrays come out. `from_graph` makes one
+of the bytes that the jail exported; that is the way of every program. `from_haiku` makes one of
+code in this process, and is only for code that we trust, as the library's own processors.
+
+Keys are raw threefry keys, uint32[2], because that is what an exported graph takes.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from evo_clrs.records import Graph, Parameter, Size
+from evo_clrs.slots import SLOTS, Slot
+
+Arrays = tuple[jax.Array, ...]
+Outputs = tuple[jax.Array | None, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SlotFunction:
+    """One program as pure functions.
+
+    Attributes:
+      slot: the slot it fills.
+      parameters: shapes of its parameters, in the order `init` returns them.
+      properties: static yes/no answers that shape the decoders, e.g. `{"inf_bias": False}`.
+      sizes: sizes it can be called at; only the first one if `any_size`.
+      any_size: whether other sizes than those of `sizes` work as well.
+      init: `(key, size) -> parameters`; they have the same shapes at every size.
+      apply: `(parameters, key, size, inputs) -> outputs` in the slot's order, an absent optional
+        output as None. Differentiable in parameters and inputs. Raises KeyError at other sizes.
+    """
+
+    slot: Slot
+    parameters: tuple[Parameter, ...]
+    properties: Mapping[str, bool]
+    sizes: tuple[Size, ...]
+    any_size: bool
+    init: Callable[[jax.Array, Size], Arrays]
+    apply: Callable[[Arrays, jax.Array, Size, Arrays], Outputs]
+
+    def count(self) -> int:
+        """Returns how many numbers its parameters hold."""
+        return sum(math.prod(parameter.shape) for parameter in self.parameters)
+
+
+def from_graph(graph: Graph) -> SlotFunction:
+    """Returns the slot function of an exported graph.
+
+    Its VJP is the exported one, which computes the slot's forward pass again.
+    """
+    exported = {
+        entry.size: (
+            jax.export.deserialize(bytearray(entry.init)),
+            jax.export.deserialize(bytearray(entry.apply)),
+            tuple(shape is not None for shape in entry.outputs),
+        )
+        for entry in graph.sizes
+    }
+
+    def at(size: Size) -> tuple[Any, Any, tuple[bool, ...]]:
+        graph.at(size)  # its KeyError says what is missing
+        return exported[size]
+
+    def init(key: jax.Array, size: Size) -> Arrays:
+        return tuple(at(size)[0].call(key))
+
+    def apply(parameters: Arrays, key: jax.Array, size: Size, inputs: Arrays) -> Outputs:
+        _, function, presence = at(size)
+        outputs = iter(function.call(tuple(parameters), key, tuple(inputs)))
+        return tuple(next(outputs) if present else None for present in presence)
+
+    return SlotFunction(
+        slot=SLOTS[graph.slot],
+        parameters=graph.parameters,
+        properties=graph.properties,
+        sizes=tuple(entry.size for entry in graph.sizes),
+        any_size=False,
+        init=init,
+        apply=apply,
+    )
+
+
+def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunction:
+    """Returns the slot function of trusted Haiku code, called in this process.
+
+    Args:
+      slot: the slot to fill.
+      factory: for a slot of kind `class`, called with the slot's constants by position (as
+        `clrs.get_processor_factory(...)` is) and returns the module; for one of kind `function`,
+        the function itself.
+      size: a size to find out the parameters' shapes at; others work as well.
+    """
+    properties: dict[str, bool] = {}
+
+    def call(at: Size, inputs: Arrays) -> Outputs:
+        dimensions = dict(at)
+        constants = {name: dimensions[symbol] for name, symbol in slot.constants}
+        if slot.kind == "function":
+            outputs = factory(*inputs, **constants)
+        else:
+            module = factory(*constants.values())
+            properties.update({name: bool(getattr(module, name)) for name in slot.properties})
+            shape = {name: dimensions[symbol] for name, symbol in slot.call_constants}
+            outputs = module(*inputs, **shape)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    functions = hk.transform(call)
+
+    def tree(key: jax.Array, at: Size) -> hk.MutableParams:
+        return functions.init(key, at, inputs_at(slot, at))
+
+    shapes = jax.eval_shape(lambda key: tree(key, size), jax.random.PRNGKey(0))
+    leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
+    parameters = tuple(
+        Parameter("/".join(step.key for step in path), leaf.shape, leaf.dtype.name)
+        for path, leaf in leaves
+    )
+
+    def apply(parameters: Arrays, key: jax.Array, at: Size, inputs: Arrays) -> Outputs:
+        return functions.apply(jax.tree.unflatten(structure, parameters), key, at, inputs)
+
+    return SlotFunction(
+        slot=slot,
+        parameters=parameters,
+        properties=dict(properties),
+        sizes=(size,),
+        any_size=True,
+        init=lambda key, at: tuple(jax.tree.leaves(tree(key, at))),
+        apply=apply,
+    )
+
+
+def inputs_at(slot: Slot, size: Size) -> Arrays:
+    """Returns zeros of the shapes that go into a slot."""
+    return tuple(jnp.zeros(tensor.at(size)) for tensor in slot.inputs)

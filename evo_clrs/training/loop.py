@@ -1,0 +1,287 @@
+"""Training under jit: many steps in each call, data on the device, nothing fetched in between.
+
+The loop knows no problem. It is given a loss, data pools, and a function that draws a batch from a
+pool. Step i of a training depends on its key through `fold_in(key, i)` and on nothing else that is
+random: candidates that share a key see the same batches in the same order, and steps can be
+grouped into calls in any way.
+
+Pools are cycled: step i draws from pool i modulo their number, each with its own shapes, and all
+of them are compiled into the one function that is called.
+"""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from evo_clrs.errors import Rejected
+
+Params = Any
+Pool = Any
+Batch = Any
+Loss = Callable[[Params, jax.Array, Batch], jax.Array]
+Draw = Callable[[jax.Array, Pool, int], Batch]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Settings of one training; the defaults are those of Ibarz et al. 2022 (arXiv 2209.11142).
+
+    Attributes:
+      steps: steps of the optimizer, over all pools together.
+      batch_size: samples in each step.
+      learning_rate: of Adam.
+      clip_norm: gradients of a larger global norm are scaled down to it.
+      steps_per_call: steps between two looks at losses and clock.
+      validate_every: steps between two validations, a multiple of `steps_per_call`; the last step
+        is followed by one in any case.
+      max_seconds: wall time after which the training is given up, compiling included; None for no
+        limit.
+    """
+
+    steps: int = 10_000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    clip_norm: float = 1.0
+    steps_per_call: int = 50
+    validate_every: int = 50
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "steps_per_call", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected more than 0, got {getattr(self, name)}")
+        if self.validate_every % self.steps_per_call:
+            raise ValueError(
+                f"validate_every: expected a multiple of steps_per_call, which is "
+                f"{self.steps_per_call}, got {self.validate_every}"
+            )
+
+
+class State(NamedTuple):
+    """All that training carries from step to step: a plain pytree.
+
+    Attributes:
+      params: parameters.
+      optimizer: state of the optimizer.
+      step: steps done, int32.
+    """
+
+    params: Params
+    optimizer: optax.OptState
+    step: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a training gave.
+
+    Attributes:
+      state: state after the last step.
+      losses: [steps], those of the steps done by this training, in order.
+      validations: (steps done, what `validate` returned), in order.
+      best: parameters of the best validation, the first of equals; None without `validate`.
+      best_step: steps done at that validation, 0 without.
+      compile_seconds: tracing and compiling.
+      train_seconds: steps.
+      score_seconds: validations.
+      temporary_bytes: memory that the compiled steps need beside their arguments.
+    """
+
+    state: State
+    losses: np.ndarray
+    validations: tuple[tuple[int, Mapping[str, float]], ...]
+    best: Params | None
+    best_step: int
+    compile_seconds: float
+    train_seconds: float
+    score_seconds: float
+    temporary_bytes: int
+
+
+def optimizer(training: Training) -> optax.GradientTransformation:
+    """Returns Adam behind a clip of the global norm."""
+    return optax.chain(
+        optax.clip_by_global_norm(training.clip_norm), optax.adam(training.learning_rate)
+    )
+
+
+def start(params: Params, training: Training) -> State:
+    """Returns the state before the first step."""
+    return State(params, optimizer(training).init(params), jnp.zeros((), jnp.int32))
+
+
+def make_call(
+    loss: Loss, draw: Draw, pools: int, training: Training, first_step: int = 0
+) -> Callable[[State, jax.Array, Sequence[Pool]], tuple[State, jax.Array]]:
+    """Returns a function that takes `steps_per_call` steps, to be jitted with its state donated.
+
+    The function takes state, key uint32[2] and pools, and returns the new state and the losses of
+    its steps, [steps_per_call]. Past `training.steps` it does nothing and the losses are NaN.
+
+    Args:
+      loss: `(params, key, batch) -> scalar`.
+      draw: `(key, pool, batch_size) -> batch`.
+      pools: how many pools there are.
+      training: settings.
+      first_step: step that the first call begins with.
+    """
+    update = optimizer(training).update
+    length = training.steps_per_call
+    # A cycle through the pools is the body of the scan. When calls and cycles end together no step
+    # has to ask whether its turn has come; on accelerators such a question would cost a wait.
+    aligned = length % pools == 0 and training.steps % length == 0 and first_step % length == 0
+    cycles = length // pools if aligned else (length + 2 * (pools - 1)) // pools
+
+    def one_step(state: State, key: jax.Array, pool: Pool) -> tuple[State, jax.Array]:
+        draw_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
+        batch = draw(draw_key, pool, training.batch_size)
+        value, gradients = jax.value_and_grad(loss)(state.params, loss_key, batch)
+        updates, moments = update(gradients, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(params, moments, state.step + 1), value.astype(float)
+
+    def no_step(state: State, key: jax.Array, pool: Pool) -> tuple[State, jax.Array]:
+        return state, jnp.full((), jnp.nan, float)
+
+    def call(state: State, key: jax.Array, pools: Sequence[Pool]) -> tuple[State, jax.Array]:
+        begin = state.step
+        end = jnp.minimum(begin + length, training.steps)
+
+        def cycle(state: State, number: jax.Array) -> tuple[State, jax.Array]:
+            values = []
+            for position, pool in enumerate(pools):
+                if aligned:
+                    state, value = one_step(state, key, pool)
+                else:
+                    turn = (number * len(pools) + position == state.step) & (state.step < end)
+                    state, value = jax.lax.cond(turn, one_step, no_step, state, key, pool)
+                values.append(value)
+            return state, jnp.stack(values)
+
+        numbers = begin // len(pools) + jnp.arange(cycles)
+        state, values = jax.lax.scan(cycle, state, numbers)
+        skipped = begin % len(pools)
+        return state, jax.lax.dynamic_slice_in_dim(values.reshape(-1), skipped, length)
+
+    return call
+
+
+def train(
+    loss: Loss,
+    draw: Draw,
+    pools: Sequence[Pool],
+    state: State,
+    training: Training,
+    key: jax.Array,
+    validate: Callable[[Params], Mapping[str, float]] | None = None,
+    on_call: Callable[[State, np.ndarray], None] | None = None,
+) -> Outcome:
+    """Trains from a state up to `training.steps`.
+
+    Args:
+      loss: `(params, key, batch) -> scalar`.
+      draw: `(key, pool, batch_size) -> batch`, traced.
+      pools: pytrees of arrays, cycled from step to step.
+      state: where to begin: `start(params, training)`, or a state kept earlier. It is not changed.
+      training: settings.
+      key: uint32[2], key of the whole training.
+      validate: scores parameters; must return a `score`, of which more is better.
+      on_call: told the state and the losses after each call, e.g. to show progress or to keep a
+        checkpoint. The state is gone after the next call: copy what is to be kept.
+
+    Raises:
+      Rejected: at stage `failed`: a loss is not finite, the time is over, or memory ran out.
+    """
+    clock = _Clock(training.max_seconds)
+    first = int(state.step)
+    with _memory_guard():
+        with clock.counting("compile"):
+            pools, state = jax.device_put((tuple(pools), state))
+            state = jax.tree.map(jnp.copy, state)  # the caller's arrays are not donated
+            call = make_call(loss, draw, len(pools), training, first)
+            compiled = jax.jit(call, donate_argnums=0).lower(state, key, pools).compile()
+        step, losses, validations = first, [], []
+        best, best_step, best_score = None, 0, -math.inf
+        while step < training.steps:
+            clock.check(step)
+            with clock.counting("train"):
+                state, values = compiled(state, key, pools)
+                values = np.asarray(values)[: training.steps - step]
+            _check_finite(values, step)
+            step += len(values)
+            losses.append(values)
+            if validate and (step == training.steps or step % training.validate_every == 0):
+                with clock.counting("score"):
+                    metrics = validate(state.params)
+                validations.append((step, metrics))
+                if best is None or metrics["score"] > best_score:
+                    best, best_step = jax.tree.map(jnp.copy, state.params), step
+                    best_score = metrics["score"]
+            if on_call:
+                on_call(state, values)
+    return Outcome(
+        state=state,
+        losses=np.concatenate(losses) if losses else np.zeros(0),
+        validations=tuple(validations),
+        best=best,
+        best_step=best_step,
+        compile_seconds=clock.seconds["compile"],
+        train_seconds=clock.seconds["train"],
+        score_seconds=clock.seconds["score"],
+        temporary_bytes=_temporary_bytes(compiled),
+    )
+
+
+class _Clock:
+    """Counts the seconds of each kind of work, and ends a training whose time is over."""
+
+    def __init__(self, max_seconds: float | None):
+        self.seconds = {"compile": 0.0, "train": 0.0, "score": 0.0}
+        self._begin = time.perf_counter()
+        self._max_seconds = max_seconds
+
+    @contextlib.contextmanager
+    def counting(self, kind: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[kind] += time.perf_counter() - begin
+
+    def check(self, step: int) -> None:
+        limit = self._max_seconds
+        if limit is not None and time.perf_counter() - self._begin > limit:
+            raise Rejected("failed", f"training ran longer than {limit:g} s, at step {step}")
+
+
+@contextlib.contextmanager
+def _memory_guard() -> Iterator[None]:
+    """Turns the device's out-of-memory error into a rejection."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise Rejected("failed", f"out of device memory: {reason}") from error
+
+
+def _check_finite(losses: np.ndarray, step: int) -> None:
+    """Raises Rejected if a loss is not finite; `step` is how many steps came before them."""
+    broken = np.flatnonzero(~np.isfinite(losses))
+    if broken.size:
+        raise Rejected("failed", f"loss is not finite at step {step + int(broken[0]) + 1}")
+
+
+def _temporary_bytes(compiled: Any) -> int:
+    memory = compiled.memory_analysis()
+    return int(memory.temp_size_in_bytes) if memory is not None else 0
