@@ -20,6 +20,9 @@ from evo_clrs.report.text import clean, duration, line, number, title
 # finished program, but no more than one a second.
 QUIET_SECONDS = 10.0
 HASTY_SECONDS = 1.0
+# A terminal is drawn anew when something changes, at most so often, and without a thread, which
+# would not survive a fork.
+DRAWING_SECONDS = 0.1
 _DUPLICATES = ("duplicate_text", "duplicate_graph")
 
 
@@ -54,11 +57,11 @@ class Progress:
         self._start = time.monotonic()
         with self._guard():
             if self._stream.isatty():
-                console = rich.console.Console(file=self._stream)
+                console = _Console(file=self._stream)
                 self._live = rich.live.Live(
-                    self, console=console, refresh_per_second=4, transient=True
+                    self, console=console, auto_refresh=False, transient=True
                 )
-                self._live.start()
+                self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -148,10 +151,12 @@ class Progress:
 
     def _show(self, finished: bool) -> None:
         with self._guard():
-            if self._live is not None:
-                return  # it draws itself
             now = time.monotonic()
-            if now - self._last_line >= (HASTY_SECONDS if finished else QUIET_SECONDS):
+            if self._live is not None:
+                if now - self._last_line >= DRAWING_SECONDS:
+                    self._live.refresh()
+                    self._last_line = now
+            elif now - self._last_line >= (HASTY_SECONDS if finished else QUIET_SECONDS):
                 self._print(self._line())
                 self._last_line = now
 
@@ -167,4 +172,15 @@ class Progress:
             yield
         except (OSError, ValueError):
             self._broken = True
-            self._live = None
+            live, self._live = self._live, None
+            if live is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    live.stop()  # gives standard output back
+
+
+class _Console(rich.console.Console):
+    """A console that leaves a closed pipe to its user; rich would exit the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Goes on without showing anything."""
+        self.quiet = True

@@ -52,7 +52,7 @@ def start(connection: sqlite3.Connection, identity: Identity) -> None:
     schema.make_tables(connection)
     connection.executemany(
         "INSERT INTO identity VALUES (?, ?)",
-        [(key, rows.to_json(value)) for key, value in identity.items()],
+        [(rows.pack(key), rows.to_json(value)) for key, value in identity.items()],
     )
     connection.execute("COMMIT")
 
@@ -60,7 +60,7 @@ def start(connection: sqlite3.Connection, identity: Identity) -> None:
 def read_identity(connection: sqlite3.Connection) -> dict[str, Any]:
     """Returns what the run is, as it was told when it was started."""
     found = connection.execute("SELECT key, value FROM identity ORDER BY rowid").fetchall()
-    return {key: rows.from_json(value) for key, value in found}
+    return {rows.unpack(key): rows.from_json(value) for key, value in found}
 
 
 def _check_identity(
