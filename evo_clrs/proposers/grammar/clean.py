@@ -4,7 +4,7 @@ import ast
 import copy
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from evo_clrs import slots
@@ -32,27 +32,39 @@ def clean(tree: ast.Module, slot: slots.Slot) -> ast.Module:
     _shorten(tree, slot)
     _rename(main)
     _drop_unused_attributes(tree, slot)
+    _name_module(tree, slot)
     _fix_imports(tree, slot)
     return ast.fix_missing_locations(tree)
 
 
 def normal_form(tree: ast.Module) -> str:
     """Returns a text that is equal for trees that differ in docstrings and local names only."""
-    tree = copy.deepcopy(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)):
-            node.body = [s for s in node.body if not _is_docstring(s)] or [ast.Pass()]
-    tree.body = [s for s in tree.body if not isinstance(s, (ast.Import, ast.ImportFrom))]
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef):
-            order: dict[str, str] = {}
-            for node in ast.walk(function):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    order.setdefault(node.id, f"_{len(order)}")
-            for node in ast.walk(function):
-                if isinstance(node, ast.Name):
-                    node.id = order.get(node.id, node.id)
-    return ast.dump(tree)
+    names: dict[str, str] = {}
+    parts: list[str] = []
+
+    def add(node: object) -> None:
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                names.setdefault(node.id, f"_{len(names)}")
+            parts.append(names.get(node.id, node.id))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)) or _is_docstring(node):
+            return
+        elif isinstance(node, ast.AST):
+            if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                names.clear()
+            parts.append(type(node).__name__ + "(")
+            # What is bound is named before what reads it; both orders are fixed by the tree.
+            for _, value in sorted(ast.iter_fields(node), key=lambda field: field[0] != "targets"):
+                add(value)
+            parts.append(")")
+        elif isinstance(node, list):
+            for entry in node:
+                add(entry)
+        else:
+            parts.append(f"{node!r},")
+
+    add(tree)
+    return "".join(parts)
 
 
 def loaded(nodes: Iterable[ast.AST]) -> set[str]:
@@ -74,7 +86,7 @@ def stored(statement: ast.stmt) -> set[str]:
     }
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
+def _is_docstring(statement: object) -> bool:
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
@@ -112,22 +124,27 @@ def _drop_copies(main: ast.FunctionDef) -> None:
 
 def _drop_dead(main: ast.FunctionDef) -> None:
     """Removes assignments whose names nothing reads."""
-    while True:
-        live = []
-        for statement in main.body:
-            others = loaded(other for other in main.body if other is not statement)
+    reads = {statement: loaded([statement]) for statement in main.body}
+    counts = Counter(name for names in reads.values() for name in names)
+    changed = True
+    while changed:
+        changed = False
+        for statement in reversed(list(main.body)):
+            own = reads[statement]
             names = stored(statement)
-            dead = isinstance(statement, ast.Assign) and not names & others
-            attributes = any(
-                isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-                for node in ast.walk(statement)
-            )
-            if not dead or attributes:
-                live.append(statement)
-                _blank_unused(statement, others)
-        if len(live) == len(main.body):
-            return
-        main.body = live
+            unread = all(counts[name] - (name in own) == 0 for name in names)
+            if isinstance(statement, ast.Assign) and unread and not _sets_attribute(statement):
+                main.body.remove(statement)
+                counts.subtract(own)
+                changed = True
+            else:
+                _blank_unused(statement, {name for name in names if counts[name]})
+
+
+def _sets_attribute(statement: ast.Assign) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) for target in statement.targets for node in ast.walk(target)
+    )
 
 
 def _blank_unused(statement: ast.stmt, read: set[str]) -> None:
@@ -169,6 +186,20 @@ def _drop_unused_attributes(tree: ast.Module, slot: slots.Slot) -> None:
                     method.body = [s for s in method.body if not _sets_unread(s, read)]
 
 
+def _name_module(tree: ast.Module, slot: slots.Slot) -> None:
+    """Gives the Haiku module the slot's name by default, not that of an ancestor."""
+    for definition in tree.body:
+        if isinstance(definition, ast.ClassDef) and definition.name == slot.definition:
+            for method in definition.body:
+                if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                    arguments = method.args.args[
+                        len(method.args.args) - len(method.args.defaults) :
+                    ]
+                    for i, argument in enumerate(arguments):
+                        if argument.arg == "name":
+                            method.args.defaults[i] = ast.Constant(slot.name)
+
+
 def _sets_unread(statement: ast.stmt, read: set[str]) -> bool:
     match statement:
         case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)]):
@@ -191,16 +222,27 @@ def _fix_imports(tree: ast.Module, slot: slots.Slot) -> None:
 
 def _shorten(tree: ast.Module, slot: slots.Slot) -> None:
     """Gives names to parts of statements that do not fit on a line."""
+    main = main_function(tree, slot)
     for _ in range(40):
+        long = [statement for statement in main.body if _is_long(statement)]
+        if not long:
+            return
         draft = Draft(tree, slot)
-        if not any(_hoist(draft, statement) for statement in list(draft.body)):
+        if not any([_hoist(draft, statement) for statement in long]):
             return
 
 
-def _hoist(draft: Draft, statement: ast.stmt) -> bool:
+def _is_long(statement: ast.stmt) -> bool:
     if not isinstance(statement, (ast.Assign, ast.Return)) or statement.value is None:
         return False
-    if _length(statement) + INDENT <= LINE or _sum_fits(statement.value):
+    targets = statement.targets if isinstance(statement, ast.Assign) else [ast.Name("return")]
+    length = sum(_length(target) + 3 for target in targets) + _length(statement.value)
+    return length + INDENT > LINE and not _sum_fits(statement.value)
+
+
+def _hoist(draft: Draft, statement: ast.stmt) -> bool:
+    """Names the largest part of a statement that fits on a line of its own."""
+    if not isinstance(statement, (ast.Assign, ast.Return)):
         return False
     parts = [
         (len(ast.unparse(node)), node)
@@ -219,8 +261,8 @@ def _hoist(draft: Draft, statement: ast.stmt) -> bool:
     return True
 
 
-def _length(node: ast.AST) -> int:
-    return len(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))))
+def _length(node: ast.expr) -> int:
+    return len(ast.unparse(node))
 
 
 def sum_terms(node: ast.expr) -> list[ast.expr]:

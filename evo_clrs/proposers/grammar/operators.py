@@ -31,7 +31,7 @@ def arithmetic(op: ast.operator, left: Value, right: Value) -> Value:
     if isinstance(left, Array) or isinstance(right, Array):
         return rules.pointwise(left, right)
     if isinstance(left, (Constant, Size)) and isinstance(right, (Constant, Size)):
-        return _float(op, left, right)
+        return _float(left, right)
     return UNKNOWN
 
 
@@ -50,9 +50,11 @@ def _whole(op: ast.operator, left: Dim, right: Dim) -> Value:
     return Constant(0.0)
 
 
-def _float(op: ast.operator, left: Value, right: Value) -> Value:
-    numbers = [isinstance(v, Size) or isinstance(v.value, float) for v in (left, right)]
-    return Constant(0.0) if all(numbers) else UNKNOWN
+def _float(left: Value, right: Value) -> Value:
+    for value in (left, right):
+        if isinstance(value, Constant) and not isinstance(value.value, float):
+            return UNKNOWN
+    return Constant(0.0)
 
 
 def negated(op: ast.unaryop, value: Value) -> Value:

@@ -74,7 +74,8 @@ def _attend(draft: Draft, site: Site, name: str, rng: random.Random) -> str | No
     values = draft.insert(before, "sent", draft.linear(quote(name), site.width, before))
     product = quote("jnp.einsum('bif,bjf->bij', QUERY, KEY)", QUERY=query, KEY=key)
     scale = f"{(width.number or 1) ** -0.5:.3f}"
-    logits = draft.insert(before, "logits", quote(f"PRODUCT * {scale}", PRODUCT=product))
+    product = quote(f"PRODUCT * {scale}", PRODUCT=product)
+    logits: ast.expr = draft.insert(before, "logits", product)
     adjacency = _adjacency(draft)
     note = ""
     if adjacency and rng.random() < 0.5:

@@ -18,10 +18,7 @@ def crossover(draft: Draft, rng: random.Random) -> str | None:
     sites = draft.sites()
     rng.shuffle(donors)
     rng.shuffle(sites)
-    pairs = [(d, s) for d in donors for s in sites if d.shape == s.shape]
-    pairs += [
-        (d, s) for d in donors for s in sites if d.leading == s.leading and d.shape != s.shape
-    ]
+    pairs = [(donor, site) for donor in donors for site in sites if donor.leading == site.leading]
     exact = [pair for pair in pairs if pair[0].shape == pair[1].shape]
     if exact and rng.random() < 0.85:
         pairs = exact

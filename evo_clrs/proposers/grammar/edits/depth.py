@@ -10,31 +10,30 @@ from evo_clrs.proposers.grammar.edits.activation import CHOICES
 
 def depth(draft: Draft, rng: random.Random) -> str | None:
     """Adds a layer to a projection, or takes one away from an MLP."""
-    options: list[tuple[str, ast.Call, ast.stmt]] = []
+    options: list[tuple[str, ast.Call, list[ast.expr], ast.stmt]] = []
     for node, statement in draft.expressions():
         if not isinstance(node, ast.Call) or not node.args:
             continue
         kind = draft.library(node)
         if kind == "hk.Linear" and not node.keywords and len(node.args) == 1:
-            options.append(("deepen", node, statement))
+            options.append(("deepen", node, node.args, statement))
         elif kind == "hk.nets.MLP" and isinstance(node.args[0], (ast.List, ast.Tuple)):
-            options.append(("more", node, statement))
-            if len(node.args[0].elts) > 1:
-                options += [("less", node, statement)] * 2
+            widths = node.args[0].elts
+            options.append(("more", node, widths, statement))
+            if len(widths) > 1:
+                options += [("less", node, widths, statement)] * 2
     if draft.crowded:
         options = [option for option in options if option[0] == "less"] or options
     if not options:
         return None
-    kind, node, statement = rng.choice(options)
+    kind, node, widths, statement = rng.choice(options)
     if kind == "deepen":
-        size = node.args[0]
-        new = quote("hk.nets.MLP([SIZE, SIZE])", SIZE=size)
+        new = quote("hk.nets.MLP([SIZE, SIZE])", SIZE=widths[0])
         if rng.random() < 0.3 and isinstance(new, ast.Call):
             inside = quote(rng.choice(CHOICES))
             new.keywords.append(ast.keyword(arg="activation", value=inside))
         draft.substitute(statement, node, new)
         return "a linear projection becomes an MLP of two layers"
-    widths = node.args[0].elts  # type: ignore[attr-defined]
     if kind == "more":
         position = rng.randrange(len(widths))
         widths.insert(position, copy.deepcopy(widths[position]))

@@ -112,9 +112,11 @@ def _merge(draft: Draft, rng: random.Random) -> str | None:
     assert isinstance(node, ast.Call)
     x = node.args[0]
     axis = len(site.leading)
-    mean = quote(f"jnp.mean(X, axis={axis}, keepdims=True) + jnp.zeros_like(X)", X=x)
-    merged = draft.insert(site.statement, "merged", mean)
-    draft.substitute(site.statement, x, merged)
+    x = x if isinstance(x, ast.Name) else draft.insert(site.statement, "heads", x)
+    mean = quote(f"jnp.mean(X, axis={axis}, keepdims=True)", X=x)
+    mean = draft.insert(site.statement, "merged", mean)
+    merged = quote("jnp.broadcast_to(MEAN, X.shape)", MEAN=mean, X=x)
+    draft.substitute(site.statement, node.args[0], merged)
     return "heads merged by their mean"
 
 

@@ -16,25 +16,20 @@ _NORMS = {
 
 def norm(draft: Draft, rng: random.Random) -> str | None:
     """Normalises a value over its features, changes a norm, or removes one of several."""
-    normed = [site for site in draft.sites() if _is_norm(draft, site.node)]
+    normed = [(site, x) for site in draft.sites() if (x := _normed(draft, site.node)) is not None]
     chance = rng.random()
     if len(normed) > 1 and chance < (0.8 if draft.crowded else 0.25):
-        site = rng.choice(normed)
-        draft.replace(site, site.node.args[0])  # type: ignore[attr-defined]
+        site, x = rng.choice(normed)
+        draft.replace(site, x)
         return "a norm less"
     if normed and chance < 0.5:
-        site = rng.choice(normed)
-        x = site.node.args[0]  # type: ignore[attr-defined]
-        others = [name for name in _NORMS if name.partition(" ")[0] not in ast.unparse(site.node)]
+        site, x = rng.choice(normed)
+        others = [name for name, text in _NORMS.items() if _head(text) != _head(site.node)]
         name = rng.choice(others)
         draft.replace(site, quote(_NORMS[name], X=x))
         return f"a norm becomes {name}"
-    names = {id(site.node.args[0]) for site in normed}  # type: ignore[attr-defined]
-    sites = [
-        site
-        for site in draft.sites()
-        if not _is_norm(draft, site.node) and id(site.node) not in names
-    ]
+    done = {id(node) for site, x in normed for node in (site.node, x)}
+    sites = [site for site in draft.sites() if id(site.node) not in done]
     if not sites:
         return None
     site = rng.choice(sites)
@@ -44,8 +39,16 @@ def norm(draft: Draft, rng: random.Random) -> str | None:
     return f"{name} over features"
 
 
-def _is_norm(draft: Draft, node: ast.expr) -> bool:
+def _normed(draft: Draft, node: ast.expr) -> ast.expr | None:
+    """Returns what a norm is applied to, None if the node is no norm."""
     if not isinstance(node, ast.Call) or len(node.args) != 1:
-        return False
+        return None
     layer = draft.value(node.func)
-    return isinstance(layer, Layer) and layer.kind.endswith("Norm")
+    is_norm = isinstance(layer, Layer) and layer.kind.endswith("Norm")
+    return node.args[0] if is_norm else None
+
+
+def _head(norm: ast.expr | str) -> str:
+    """Returns the text of a norm without what it is applied to."""
+    node = quote(norm) if isinstance(norm, str) else norm
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""

@@ -54,9 +54,8 @@ def _operand(draft: Draft, site: Site, how: str, x: ast.expr, axis: int) -> list
         ordered = draft.definition(inner.value)
         if draft.library(ordered) == "jnp.sort" and isinstance(ordered, ast.Call):
             how, x = "top-k", ordered.args[0]
-    elif how == "sum" and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mult):
-        if draft.library(draft.definition(inner.left)) == "jax.nn.softmax":
-            how, x = "softmax", inner.right
+    elif how == "sum" and _is_weighted(draft, inner) and isinstance(inner, ast.BinOp):
+        how, x = "softmax", inner.right
     inner = draft.definition(x)
     if draft.library(inner) == "jnp.where" and isinstance(inner, ast.Call) and len(inner.args) == 3:
         mask, x = inner.args[0], inner.args[1]
@@ -67,6 +66,15 @@ def _operand(draft: Draft, site: Site, how: str, x: ast.expr, axis: int) -> list
     if value.shape[axis] != NODES or (mask is not None and not _fits(draft, mask, value, axis)):
         return []
     return [Reduction(site, how, x, value.shape, mask, axis)]
+
+
+def _is_weighted(draft: Draft, node: ast.expr) -> bool:
+    """Whether it is a product whose left side is a softmax."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Mult)
+        and draft.library(draft.definition(node.left)) == "jax.nn.softmax"
+    )
 
 
 def _fits(draft: Draft, mask: ast.expr, value: Array, axis: int) -> bool:

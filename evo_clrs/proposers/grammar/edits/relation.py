@@ -21,10 +21,9 @@ def relation(draft: Draft, rng: random.Random) -> str | None:
     if not sites:
         return None
     site = rng.choice(sites)
-    triplets = sum(
-        1 for s in draft.sites() if s.leading.count(NODES) == 3 and s.node is s.statement.value
-    )
-    kinds = ["pairs", "nodes"] if draft.crowded or triplets > 2 else ["triplets", "pairs", "nodes"]
+    blocks = {s.statement for s in draft.sites() if s.leading.count(NODES) == 3}
+    full = draft.crowded or len(blocks) > 2
+    kinds = ["pairs", "nodes"] if full else ["triplets", "pairs", "nodes"]
     weights = [3, 2, 1][-len(kinds) :]
     (kind,) = rng.choices(kinds, weights=weights)
     message = {"triplets": _triplets, "pairs": _pairs, "nodes": _single}[kind](draft, site, rng)
@@ -36,10 +35,8 @@ def relation(draft: Draft, rng: random.Random) -> str | None:
         return f"messages of {kind} added to nodes"
     if rng.random() < (1.0 if draft.crowded else 0.6):
         if kind == "nodes":
-            size = quote("X.shape[1]", X=_nodes(draft, site)[0])
-            message = quote(
-                "jnp.repeat(X, SIZE, axis=AXIS)", X=message, SIZE=size, AXIS=_one(message)
-            )
+            count = quote("X.shape[1]", X=_nodes(draft, site)[0])
+            message = quote(f"jnp.repeat(X, N, axis={_one(message)})", X=message, N=count)
         draft.replace(site, message)
         return f"messages of {kind} in the place of a value for pairs"
     draft.replace(site, quote("X + MESSAGE", X=site.node, MESSAGE=message))

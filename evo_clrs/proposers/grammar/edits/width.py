@@ -61,18 +61,18 @@ def _sums(draft: Draft, places: dict[int, list[Place]]) -> list[list[Place]]:
 
 
 def _another(old: Dim, smaller: bool, rng: random.Random) -> Dim | None:
-    if old.number is not None:
-        options = [old.number * 2, old.number // 2, 4, 8, 16, 32]
-        options = [n for n in options if 1 < n <= 64 and n != old.number]
+    number = old.number
+    if number is not None:
+        numbers = [n for n in (number * 2, number // 2, 4, 8, 16, 32) if 1 < n <= 64]
+        numbers = [n for n in numbers if n != number]
         if smaller:
-            options = [n for n in options if n < old.number] or options
-        return Dim.of(rng.choice(options))
-    if len(old.terms) != 1:
-        return None
-    halved = old.over(Dim.of(2))
-    options = [d for d in (halved, None if smaller else old * Dim.of(2)) if d is not None]
-    options = [d for d in options if d.divisible(2) and d.at({"H": 8, "K": 8, "B": 8, "N": 8}) > 2]
-    return rng.choice(options) if options else None
+            numbers = [n for n in numbers if n < number] or numbers
+        return Dim.of(rng.choice(numbers))
+    options = [] if smaller else [old * Dim.of(2)]
+    half = old.over(Dim.of(2))
+    if half is not None and half.divisible(4):
+        options.append(half)
+    return rng.choice(options) if len(old.terms) == 1 and options else None
 
 
 def _change(draft: Draft, group: Sequence[Place], new: Dim) -> bool:
