@@ -178,7 +178,9 @@ def _check_module_path(chain: list[ast.expr], module: str) -> None:
         written = ".".join([root, *names])
         if module == "haiku" and names[0] in allowed.HAIKU_STATEFUL:
             raise _problem(chain[0], f"`{written}` keeps state, and slots are stateless")
-        raise _problem(chain[0], f"`{written}` is not available to programs")
+        close = difflib.get_close_matches(".".join(names), allowed.CLOSED.get(module, ()), 1)
+        hint = f"; did you mean `{root}.{close[0]}`?" if close else ""
+        raise _problem(chain[0], f"`{written}` is not available to programs{hint}")
     for node in chain[1:]:
         _require(isinstance(getattr(node, "ctx", None), ast.Load), node, "modules are read-only")
 
@@ -207,7 +209,7 @@ def _check_definitions(tree: ast.Module) -> None:
                 plain = decorator.func if isinstance(decorator, ast.Call) else decorator
                 written = ast.unparse(plain)
                 close = difflib.get_close_matches(written, allowed.DECORATORS, 1)
-                hint = f"; did you mean `@{close[0]}`" if close else ""
+                hint = f"; did you mean `@{close[0]}`?" if close else ""
                 _require(
                     written in allowed.DECORATORS,
                     decorator,

@@ -20,7 +20,8 @@ def make(name: str, options: Mapping[str, Any], seed: int) -> Strategy:
 
     Args:
       name: a key of `REGISTRY`.
-      options: its options by name; those not given have their defaults.
+      options: its options by name; those not given have their defaults, and lists stand for
+        tuples, as in JSON.
       seed: the run's seed.
 
     Raises:
@@ -31,7 +32,8 @@ def make(name: str, options: Mapping[str, Any], seed: int) -> Strategy:
     for option in options:
         if option not in known:
             raise UserError(f"strategy {name} has no option {_choose(option, known)}")
-    return REGISTRY[name][1](kind(**options), seed)
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    return REGISTRY[name][1](kind(**values), seed)
 
 
 def options_type(name: str) -> type:

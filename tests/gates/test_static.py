@@ -289,6 +289,11 @@ def test_a_class_must_have_its_methods(method):
     assert f"does not define `{method}`" in reason(text, PROCESSOR)
 
 
+def test_the_reason_names_what_was_meant():
+    said = reason(triplet("z = hk.Linaer(3)(z)"))
+    assert said == "line 10: `hk.Linaer` is not available to programs; did you mean `hk.Linear`?"
+
+
 def test_the_reason_names_a_missing_import():
     text = "def get_triplet_msgs(z, e, g, nb_triplet_fts, out_size):\n    return jnp.max(z)\n"
     assert reason(text) == "line 2: `jnp` is used without `import jax.numpy as jnp`"

@@ -159,3 +159,11 @@ def test_an_unknown_strategy_is_answered_with_the_known_ones():
 def test_a_misspelt_option_is_corrected():
     with pytest.raises(UserError, match="'survivor': did you mean survivors"):
         strategies.make("evoprompting", {"survivor": 3}, 0)
+
+
+def test_options_may_come_from_json():
+    first = strategies.make("evoprompting", {"temperatures": [0.5, 1.0]}, 0)
+    second = strategies.make("evoprompting", {"temperatures": (0.5, 1.0)}, 0)
+    for strategy in (first, second):
+        strategy.tell(seeds())
+    assert first.ask() == second.ask()
