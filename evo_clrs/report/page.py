@@ -135,7 +135,9 @@ def _tiles(candidates: Sequence[Candidate], summary: Mapping[str, Any]) -> str:
                 below = before(key) if before else ""
                 tiles.append((label, _number(best["metrics"][key]), below))
     counts, wall = summary["counts"], summary["ledger"]["wall_seconds"]
-    tiles.append(("proposals", _number(counts["proposed"]), f"{counts['scored']} trained, scored"))
+    tiles.append(
+        ("proposals", _number(counts["proposed"]), f"{counts['scored']:,} trained and scored")
+    )
     tiles.append(("wall clock", duration(wall), plural(len(candidates), "program") + " looked at"))
     cells = [
         f'<div class="tile"><span>{for_html(label)}</span><b>{for_html(value)}</b>'
@@ -223,7 +225,7 @@ def _reasons(candidates: Sequence[Candidate]) -> str:
     note = "The commonest reasons." + (
         f" {plural(more, 'rarer one')} not shown." if more > 0 else ""
     )
-    rows = [(stage, reason, str(times)) for times, stage, reason in found[:_REASONS_SHOWN]]
+    rows = [(stage, reason, f"{times:,}") for times, stage, reason in found[:_REASONS_SHOWN]]
     table = _table(("stage", "reason", "times"), rows, 1)
     return _section("Why programs were rejected", note, table)
 
@@ -304,9 +306,12 @@ def _ledger(ledger: Mapping[str, Any]) -> str:
     if ledger["lm_prompt_tokens"] or ledger["lm_completion_tokens"]:
         rows.append(("tokens read by the language model", f"{ledger['lm_prompt_tokens']:,}"))
         rows.append(("tokens written by it", f"{ledger['lm_completion_tokens']:,}"))
-    return _section(
-        "Ledger", "What the run has spent.", plots.spent(work), _table(("", ""), rows, 1)
-    )
+    bar, legend = plots.spent(work), ""
+    if bar:
+        shares = [f"{name} {100 * seconds / total:.0f} %" for name, seconds in work]
+        legend = _legend([(_BLOCK.format(n), words) for n, words in enumerate(shares)])
+    note = "Time of work by what it went into, and tokens."
+    return _section("Ledger", note, bar, legend, _table(("", ""), rows, 1))
 
 
 def _settings(identity: Mapping[str, Any]) -> str:
@@ -318,6 +323,8 @@ def _settings(identity: Mapping[str, Any]) -> str:
 def _events(events: Sequence[Event]) -> str:
     rows = []
     for event in events:
+        if event.kind == "selection":
+            continue  # shown as seeds against the best
         when = datetime.datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M:%S")
         data = ", ".join(f"{key}: {value}" for key, value in event.data.items())
         rows.append((when, line(event.kind, 40), line(data, _EVENT_WORDS)))

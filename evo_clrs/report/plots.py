@@ -11,7 +11,7 @@ from evo_clrs.report.text import for_html, number
 OFF = " off"  # class of a mark that stands for a value outside the scale
 _WIDTH, _HEIGHT = 560, 360
 _BOX, _BOX_HEIGHT, _BOX_GAP, _RISE = 150, 62, 22, 44
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 548, 44, 306
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 548, 36, 306
 
 
 def best_over_time(
@@ -34,13 +34,14 @@ def best_over_time(
     last = max(index for index, *_ in scored)
     x = svg.Scale(0, max(last + 1, 2), _LEFT, _RIGHT)
     y = svg.Scale(low, high, _BOTTOM, _TOP)
+    dot = _radius(len(scored))
     parts = svg.axes(x, y, "programs looked at, seeds first", "fitness (higher is better)")
     for index, value, name, seed in scored:
         off = "" if value >= floor else ", below this scale"
         tip = f"{name}: fitness {number(value)}{off}"
         style = ("seed" if seed else "program") + (OFF if off else "")
         mark = svg.diamond if seed else svg.dot
-        parts.append(mark(x(index + 1), y(value), 5.5 if seed else 4, style, tip))
+        parts.append(mark(x(index + 1), y(value), 5.5 if seed else dot, style, tip))
     places: list[tuple[float, float]] = []
     for index, value in steps:
         if places:
@@ -49,7 +50,7 @@ def best_over_time(
     places.append((x.end, places[-1][1]))
     parts.append(svg.path(places, "best-line"))
     place = (x.end, places[-1][1] - 9)
-    parts.append(svg.text(*place, f"best {_minus(number(steps[-1][1]))}", "strong", "end"))
+    parts.append(svg.text(*place, f"best {_minus(number(steps[-1][1]))}", "strong halo", "end"))
     return svg.drawing(_WIDTH, _HEIGHT, "Best fitness over the run", parts)
 
 
@@ -81,6 +82,7 @@ def size_against_score(found: Sequence[Point], measure: Measure, best: int | Non
         places.append((x(point.size), y(point.score)))
     places.append((x.end, places[-1][1]))
     parts.append(svg.path(places, "front-line"))
+    dot = _radius(len(found))
     on_front = {point.index for point in front}
     for point in sorted(found, key=lambda p: (p.index == best, p.index in on_front)):
         tip = f"{point.title}: {number(point.size)} parameters, {measure.label} "
@@ -89,13 +91,15 @@ def size_against_score(found: Sequence[Point], measure: Measure, best: int | Non
         style += " front" if point.index in on_front else ""
         style += " best" if point.index == best else ""
         mark = svg.diamond if point.seed else svg.dot
-        radius = (5.5 if point.seed else 4) + (2.5 if point.index == best else 0)
+        radius = (5.5 if point.seed else dot) + (2.5 if point.index == best else 0)
         parts.append(mark(x(point.size), y(point.score), radius, style, tip))
     for point in found:
         if point.index == best:
             left = x(point.size) > (x.start + x.end) / 2
             place = (x(point.size) + (-11 if left else 11), y(point.score) - 9)
-            parts.append(svg.text(*place, f"best: {point.title}", "strong", "end" if left else ""))
+            parts.append(
+                svg.text(*place, f"best: {point.title}", "strong halo", "end" if left else "start")
+            )
     return svg.drawing(_WIDTH, _HEIGHT, "Size against score with the Pareto front", parts)
 
 
@@ -116,7 +120,7 @@ def stages(counts: Mapping[str, int]) -> str:
         parts.append(
             f'<rect x="{left}" y="{y}" width="{width:.1f}" height="24" rx="3" class="{style}"/>'
         )
-        words = f"{count} ({100 * count / total:.0f} %)" if count else "0"
+        words = f"{count:,} ({100 * count / total:.0f} %)" if count else "0"
         parts.append(svg.text(left + width + 9, y + 17, words, "strong" if count else "tick"))
     return svg.drawing(_WIDTH, 8 + row * len(counts), "Where proposals ended", parts)
 
@@ -211,6 +215,11 @@ def spent(rows: Sequence[tuple[str, float]]) -> str:
         )
         x += width
     return svg.drawing(_WIDTH, 26, "Where the time went", parts)
+
+
+def _radius(count: int) -> float:
+    """Returns the radius of a dot among so many."""
+    return 4.0 if count <= 300 else 3.0 if count <= 1000 else 2.2
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -46,10 +46,12 @@ table { border-collapse: collapse; width: 100%; font-size: 14.5px; }
 th { text-align: left; font-weight: 560; color: var(--soft); font-size: 13px;
   vertical-align: bottom; padding: 0 14px 7px 0; border-bottom: 1px solid var(--rule); }
 td { padding: 7px 14px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+td:last-child { overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
 td:first-child { white-space: nowrap; }
-th.n, td.n { text-align: right; white-space: nowrap; }
+th.n, td.n { text-align: right; }
+td.n { white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
 tr.child td { font-weight: 640; color: var(--accent); }
 .scroll { overflow-x: auto; }
@@ -59,6 +61,7 @@ svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
   "DejaVu Sans", sans-serif; fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg .strong { fill: var(--ink); font-weight: 640; }
+svg .halo { stroke: var(--card); stroke-width: 4px; paint-order: stroke; }
 svg .faint { fill: var(--faint); font-size: 11.5px; }
 svg .label { fill: var(--soft); } svg .tick { fill: var(--soft); font-size: 12px; }
 .grid { stroke: var(--rule); } .axis { stroke: var(--faint); }
@@ -77,6 +80,7 @@ svg .label { fill: var(--soft); } svg .tick { fill: var(--soft); font-size: 12px
 .share3 { fill: var(--s3); } .share4 { fill: var(--s4); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft);
   margin: 10px 0 0; padding: 0; list-style: none; }
+.legend + .scroll { margin-top: 12px; }
 .legend svg { display: inline-block; width: 22px; height: 12px; vertical-align: -1px;
   margin-right: 5px; }
 .wide { margin: 0 auto; }

@@ -201,7 +201,7 @@ def _stages(candidates: Sequence[Candidate]) -> rich.table.Table:
     table.add_column("share", justify="right")
     for stage, count in counts.items():
         if count:
-            table.add_row(analysis.STAGE_NAMES[stage], str(count), f"{100 * count / total:.0f} %")
+            table.add_row(analysis.STAGE_NAMES[stage], f"{count:,}", f"{100 * count / total:.0f} %")
     return table
 
 
