@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from evo_clrs.jail import jaxprs
 from evo_clrs.jail.limits import amount
 from evo_clrs.records import Size
 from evo_clrs.slots import Slot
@@ -62,8 +63,10 @@ def trace(slot: Slot, source: str, sizes: Sequence[Size], output_bytes: int) -> 
     for size, other in zip(sizes, named, strict=True):
         _check_same(named[0], other, sizes[0], size)
     outputs, artefacts, total = [], [], 0
+    inits: dict[str | None, tuple[bytes, Any]] = {}
     for function, tree, size in zip(functions, trees, sizes, strict=True):
-        init, apply, shapes = _export(slot, function, tree, size)
+        init = _export_init(slot, function, size, inits)
+        apply, shapes = _export_apply(slot, function, tree, size)
         outputs.append(shapes)
         artefacts.append((init, apply))
         total += len(init) + len(apply)
@@ -83,14 +86,17 @@ def reason_of(error: BaseException) -> str:
         if trail.tb_frame.f_code.co_filename == _FILE:
             line = trail.tb_lineno
         trail = trail.tb_next
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    message = _first_line(error.msg if isinstance(error, SyntaxError) else str(error))
     words = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return _one_line(f"line {line}: {words}" if line else words)
 
 
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
 def _one_line(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "no message").strip()
-    without_paths = re.sub(r"(?<![\w.])(?:/[\w.+@-]+)+/([\w.+@-]+)", r"\1", first)
+    without_paths = re.sub(r"(?<![\w.])(?:/[\w.+@-]+)+/([\w.+@-]+)", r"\1", _first_line(text))
     printable = "".join(letter for letter in without_paths if letter.isprintable())
     return printable if len(printable) <= _LONGEST_REASON else printable[:_LONGEST_REASON] + "..."
 
@@ -186,17 +192,38 @@ def _differing(size: Size, other: Size) -> str:
     return ", ".join(f"{name}={value}" for name, value in size if theirs.get(name) != value)
 
 
-def _export(
-    slot: Slot, function: hk.TransformedWithState, tree: Any, size: Size
-) -> tuple[bytes, bytes, tuple[tuple[int, ...] | None, ...]]:
-    """Returns init and apply as serialised exports, and the shapes of the outputs."""
-    leaves, structure = jax.tree_util.tree_flatten(tree)
+def _export_init(
+    slot: Slot,
+    function: hk.TransformedWithState,
+    size: Size,
+    known: dict[str | None, tuple[bytes, Any]],
+) -> bytes:
+    """Returns init as a serialised export.
+
+    Initialisers rarely depend on the size but take most of the time (they draw random numbers):
+    where dropping dead code leaves the same function as before, so does its export.
+    """
     inputs = _inputs(slot, size)
-    shapes: list[tuple[int, ...] | None] = []
 
     def init(key: jax.Array) -> tuple[jax.Array, ...]:
         zeros = [jnp.zeros(spec.shape, spec.dtype) for spec in inputs]
         return tuple(jax.tree_util.tree_leaves(function.init(key, *zeros)[0]))
+
+    jitted = jax.jit(init)
+    closed = _traced(jitted, _KEY)
+    listing = jaxprs.listing(closed)
+    if listing is None or listing not in known:
+        serialised = bytes(export.export(jitted, platforms=PLATFORMS)(_KEY).serialize())
+        known[listing] = serialised, closed  # kept alive, so that listings can be compared
+    return known[listing][0]
+
+
+def _export_apply(
+    slot: Slot, function: hk.TransformedWithState, tree: Any, size: Size
+) -> tuple[bytes, tuple[tuple[int, ...] | None, ...]]:
+    """Returns apply as a serialised export with its VJP, and the shapes of the outputs."""
+    leaves, structure = jax.tree_util.tree_flatten(tree)
+    shapes: list[tuple[int, ...] | None] = []
 
     def apply(
         parameters: tuple[jax.Array, ...], key: jax.Array, arrays: tuple[jax.Array, ...]
@@ -207,10 +234,19 @@ def _export(
         shapes[:] = [None if output is None else output.shape for output in outputs]
         return tuple(output for output in outputs if output is not None)
 
-    exported_init = export.export(jax.jit(init), platforms=PLATFORMS)(_KEY)
-    exported_apply = export.export(jax.jit(apply), platforms=PLATFORMS)(tuple(leaves), _KEY, inputs)
-    serialised = bytes(exported_init.serialize()), bytes(exported_apply.serialize(vjp_order=1))
-    return (*serialised, tuple(shapes))
+    jitted, arguments = jax.jit(apply), (tuple(leaves), _KEY, _inputs(slot, size))
+    _traced(jitted, *arguments)
+    exported = export.export(jitted, platforms=PLATFORMS)(*arguments)
+    return bytes(exported.serialize(vjp_order=1)), tuple(shapes)
+
+
+def _traced(jitted: Any, *arguments: Any) -> Any:
+    """Returns the function as a jaxpr; raises BadProgram where it reaches out of the graph."""
+    closed = jitted.trace(*arguments).jaxpr
+    outside = jaxprs.called_back(closed.jaxpr)
+    if outside is not None:
+        raise BadProgram(f"uses {outside}: a graph cannot reach out of itself")
+    return closed
 
 
 def _check_outputs(slot: Slot, returned: Any, size: Size) -> tuple[jax.Array | None, ...]:

@@ -1,0 +1,113 @@
+"""What a good program becomes: the same function, exported."""
+
+import dataclasses
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+
+from evo_clrs.records import make_size
+from evo_clrs.slots import PROCESSOR
+from evo_clrs.slots import TRIPLET as TRIPLET_SLOT
+from tests.jail.guests import MPNN, SIZES, TRIPLET, processor
+
+
+def _direct(slot, source, size):
+    """The program's function without jail and export, transformed by Haiku."""
+    namespace = {"__name__": "program"}
+    exec(compile(source, "<program>", "exec"), namespace)
+    definition, dimensions = namespace[slot.definition], dict(size)
+    constants = {name: dimensions[symbol] for name, symbol in slot.constants}
+    call_constants = {name: dimensions[symbol] for name, symbol in slot.call_constants}
+
+    def forward(*inputs):
+        if slot.kind == "class":
+            return definition(**constants)(*inputs, **call_constants)
+        return (definition(*inputs, **constants),)
+
+    return hk.transform(forward)
+
+
+def _inputs(slot, size):
+    draws = np.random.default_rng(0)
+    arrays = [draws.normal(size=tensor.at(size)).astype(np.float32) for tensor in slot.inputs]
+    named = dict(zip((tensor.name for tensor in slot.inputs), arrays, strict=True))
+    if "adj_mat" in named:
+        named["adj_mat"] = (named["adj_mat"] > 0).astype(np.float32)
+    return tuple(named.values())
+
+
+@pytest.mark.parametrize(
+    ("slot", "source"), [(PROCESSOR, MPNN), (TRIPLET_SLOT, TRIPLET)], ids=["processor", "triplet"]
+)
+def test_graph_computes_what_the_program_computes(jail, slot, source):
+    graph = jail.trace(slot, source, SIZES)
+    key = jnp.array([0, 7], jnp.uint32)
+    assert [entry.size for entry in graph.sizes] == list(SIZES)
+    for entry in graph.sizes[1:]:
+        init, apply = (export.deserialize(bytearray(b)) for b in (entry.init, entry.apply))
+        assert init.platforms == apply.platforms == ("cpu", "cuda", "tpu")
+        direct, inputs = _direct(slot, source, entry.size), _inputs(slot, entry.size)
+
+        def loss(outputs):
+            return sum(jnp.sum(jnp.sin(output)) for output in outputs if output is not None)
+
+        @jax.jit
+        def both(key, inputs, direct=direct, init=init, apply=apply):
+            """Parameters, loss and its gradients, from the program itself and from its graph."""
+            tree, parameters = direct.init(key, *inputs), init.call(key)
+            by_program = jax.value_and_grad(lambda p, x: loss(direct.apply(p, key, *x)), (0, 1))
+            by_graph = jax.value_and_grad(lambda p, x: loss(apply.call(p, key, x)), (0, 1))
+            return (tree, *by_program(tree, inputs)), (parameters, *by_graph(parameters, inputs))
+
+        expected, actual = map(jax.tree_util.tree_leaves, both(key, inputs))
+        for theirs, mine in zip(expected, actual, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
+        for theirs, known in zip(expected, graph.parameters, strict=False):
+            assert (known.shape, known.dtype) == (theirs.shape, "float32")
+
+
+def test_same_program_gives_the_same_bytes(jail):
+    first, second = (jail.trace(PROCESSOR, MPNN, SIZES) for _ in range(2))
+    assert dataclasses.replace(first, trace_seconds=0) == dataclasses.replace(
+        second, trace_seconds=0
+    )
+
+
+def test_graph_names_outputs_and_properties(jail):
+    source = processor("edge = hk.Linear(7)(edge_fts)\nreturn node_fts, edge").replace(
+        "    def __call__",
+        "    @property\n    def inf_bias(self):\n        return True\n\n    def __call__",
+    )
+    graph = jail.trace(PROCESSOR, source, SIZES[:1])
+    assert graph.sizes[0].outputs == ((2, 3, 4), (2, 3, 3, 7))
+    assert graph.properties == {"inf_bias": True, "inf_bias_edge": False}
+    assert [(p.name, p.shape) for p in graph.parameters] == [
+        ("test_clrs_processor/linear/b", (7,)),
+        ("test_clrs_processor/linear/w", (4, 7)),
+    ]
+    assert graph.trace_seconds > 0
+
+
+def test_program_may_draw_and_compute_at_import(jail):
+    source = processor(
+        "noise = jax.random.normal(hk.next_rng_key(), node_fts.shape)\n"
+        "return node_fts + noise + S, None"
+    ).replace("class Processor", "S = float(jnp.sum(jnp.ones(3)))\n\n\nclass Processor")
+    graph = jail.trace(PROCESSOR, source, SIZES[:1])
+    apply = export.deserialize(bytearray(graph.sizes[0].apply))
+    inputs = _inputs(PROCESSOR, SIZES[0])
+    outputs = [apply.call((), jnp.array([0, i], jnp.uint32), inputs)[0] for i in (1, 1, 2)]
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert np.abs(outputs[0] - outputs[2]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "sizes", [(), (make_size(B=2, N=3),), (make_size(B=2, N=0, H=4),)], ids=["none", "H", "zero"]
+)
+def test_sizes_must_be_whole(jail, sizes):
+    with pytest.raises(ValueError, match="size"):
+        jail.trace(PROCESSOR, MPNN, sizes)
