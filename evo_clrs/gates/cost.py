@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from evo_clrs.gates import mlir
+from evo_clrs.gates.dataflow import Operation, Program, Region, Value, walk
 from evo_clrs.gates.liveness import without_dead_code
-from evo_clrs.gates.mlir import GraphPrograms, Operation, Program, Region, Value
+from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
 
 
@@ -119,9 +120,7 @@ class _Costing:
 
     def __init__(self, program: Program):
         self._makers = {
-            result: operation
-            for operation in mlir.walk(program.body)
-            for result in operation.results
+            result: operation for operation in walk(program.body) for result in operation.results
         }
 
     def region(self, region: Region) -> ProgramCost:
@@ -267,7 +266,7 @@ def _reads(operation: Operation) -> list[Value]:
     """Returns operands and, after them, what its regions may read of the region around it."""
     inner = [value for region in operation.regions for value in region.results]
     for region in operation.regions:
-        for nested in mlir.walk(region):
+        for nested in walk(region):
             inner += nested.operands
     return [*operation.operands, *inner]
 

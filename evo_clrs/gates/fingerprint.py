@@ -16,12 +16,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from evo_clrs.gates import mlir
+from evo_clrs.gates.dataflow import Program, Type
 from evo_clrs.gates.liveness import without_dead_code
-from evo_clrs.gates.mlir import GraphPrograms, Program
+from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.gates.terms import Term, Terms, digest
 from evo_clrs.records import Graph, SizedGraph
 
-KEY = mlir.Type((2,), "ui32")
+KEY = Type((2,), "ui32")
 
 
 def fingerprint(graph: Graph | GraphPrograms) -> str:

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.mlir import GraphPrograms, Operation, Program, Region, Value
+from evo_clrs.gates.dataflow import Operation, Program, Region, Value, walk
+from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
 
 Needs = Mapping[Value, tuple[Value, ...]]
@@ -18,7 +19,7 @@ Needs = Mapping[Value, tuple[Value, ...]]
 def needs(program: Program) -> Needs:
     """Returns, for each value that an operation makes, the values needed to know it."""
     table: dict[Value, tuple[Value, ...]] = {}
-    for operation in mlir.walk(program.body):
+    for operation in walk(program.body):
         if operation.name == "stablehlo.while":
             _needs_of_loop(operation, table)
         elif operation.name in ("stablehlo.case", "stablehlo.if"):

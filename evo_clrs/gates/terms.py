@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from evo_clrs.gates.mlir import Operation, Region, Type, Value
+from evo_clrs.gates.dataflow import Operation, Region, Type, Value
 
 Term = int  # position in `Terms`; a term comes after all that it is made of
 

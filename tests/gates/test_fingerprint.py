@@ -1,6 +1,5 @@
 """Equal functions have equal fingerprints, different ones different."""
 
-import importlib.util
 import os
 import pathlib
 import subprocess
@@ -14,19 +13,15 @@ import pytest
 from hypothesis import strategies as st
 
 from evo_clrs.gates.fingerprint import fingerprint
-
-_spec = importlib.util.spec_from_file_location(
-    "gates_export", pathlib.Path(__file__).with_name("export.py")
-)
-export = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(export)
+from tests.gates.export import export_graph
 
 B, H = 2, 4
-SHAPES = [[(B, n, H), (B, n, H)] for n in (3, 5)]
+SHAPES = [[(B, 3, H), (B, 3, H)]]
+TWO_SIZES = [[(B, n, H), (B, n, H)] for n in (3, 5)]
 
 
 def of(function, shapes=SHAPES, **options) -> str:
-    return fingerprint(export.export_graph(function, shapes, **options))
+    return fingerprint(export_graph(function, shapes, **options))
 
 
 def base(x, y):
@@ -114,7 +109,6 @@ DIFFERENT = {
     "twice": variant(scale=2.0),
     "thrice": variant(scale=3.0),
     "stop gradient": variant(stop=True),
-    "one size only": variant(branch=5),
     "split": variant(split=True),
 }
 
@@ -144,6 +138,13 @@ def test_initialiser_matters_and_its_default_is_equal_to_itself_spelled_out(orig
         return hk.Linear(H)(jnp.max(hidden, axis=1, keepdims=True) + hidden)
 
     assert of(spelled) == original
+
+
+def test_every_size_counts(original):
+    both, branching = of(base, TWO_SIZES), of(variant(branch=5), TWO_SIZES)
+    assert len({original, both, branching}) == 3
+    assert of(variant(), TWO_SIZES) == both
+    assert of(variant(branch=5)) == original
 
 
 def test_roles_of_inputs_matter():
@@ -351,22 +352,16 @@ def test_order_of_independent_statements_and_names_do_not_count(statements, rand
         ]
         order.append(random.choice(ready))
         done.add(order[-1] + 2)
-    shapes = SHAPES[:1]
     prefix = random.choice("nzkb")
-    written = of(run_in_order(statements, range(len(statements)), "m"), shapes)
-    assert of(run_in_order(statements, order, prefix), shapes) == written
+    written = of(run_in_order(statements, range(len(statements)), "m"))
+    assert of(run_in_order(statements, order, prefix)) == written
 
 
 def test_same_in_another_process(original):
     """Python randomises the hashes of strings; a stored fingerprint must not depend on it."""
-    here = pathlib.Path(__file__)
-    code = (
-        "import importlib.util as u;"
-        f"s = u.spec_from_file_location('t', {str(here)!r});"
-        "m = u.module_from_spec(s); s.loader.exec_module(m);"
-        "print(m.of(m.base))"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(here.parents[2])}
+    root = pathlib.Path(__file__).parents[2]
+    code = "from tests.gates import test_fingerprint as t; print(t.of(t.base))"
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(root)}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )

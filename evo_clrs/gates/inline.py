@@ -1,0 +1,123 @@
+"""Inlining: every call replaced by what it calls, and one platform chosen."""
+
+import re
+from collections.abc import Mapping
+
+from evo_clrs.errors import Rejected
+from evo_clrs.gates.dataflow import Operation, Region, Type, Value
+
+# A few lines of nested `jax.jit` can stand for millions of operations.
+MAX_OPERATIONS = 200_000
+MAX_DEPTH = 40  # calls and regions within each other
+
+# These change nothing where they do not change the type.
+_IDENTITIES = ("stablehlo.optimization_barrier", "stablehlo.convert", "stablehlo.reshape")
+
+
+def inline(functions: Mapping[str, Region], main: Region, known: Mapping[Value, int]) -> Region:
+    """Returns a region with calls inlined, choices by a known index made, identities dropped.
+
+    Args:
+      functions: what calls may call, by name.
+      main: the region.
+      known: arguments of it whose number is known; they stay among its arguments.
+
+    Raises:
+      Rejected: at stage `over_budget` when that makes too many operations.
+    """
+    return _Inliner(functions, known).inline(main, {})
+
+
+class _Inliner:
+    """Copies a region with calls inlined, choices by a known index made, identities dropped."""
+
+    def __init__(self, functions: Mapping[str, Region], known: Mapping[Value, int]):
+        self._functions = functions
+        self._known = dict(known)
+        self._operations = 0
+        self._depth = 0
+
+    def inline(self, region: Region, env: dict[Value, Value]) -> Region:
+        """Returns a copy of the region; `env` maps values of the original to those of the copy."""
+        arguments = tuple(env.setdefault(argument, argument) for argument in region.arguments)
+        out: list[Operation] = []
+        results = self._copy(region, env, out)
+        return Region(arguments, tuple(out), results)
+
+    def _copy(
+        self, region: Region, env: dict[Value, Value], out: list[Operation]
+    ) -> tuple[Value, ...]:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise Rejected("over_budget", f"calls and loops nested more than {MAX_DEPTH} deep")
+        for operation in region.operations:
+            self._operations += 1
+            if self._operations > MAX_OPERATIONS:
+                raise Rejected("over_budget", f"more than {MAX_OPERATIONS} operations")
+            operands = tuple(env[operand] for operand in operation.operands)
+            replaced = self._replace(operation, operands, env, out)
+            if replaced is None:
+                replaced = self._emit(operation, operands, env, out)
+            env.update(zip(operation.results, replaced, strict=True))
+        self._depth -= 1
+        return tuple(env[result] for result in region.results)
+
+    def _replace(
+        self,
+        operation: Operation,
+        operands: tuple[Value, ...],
+        env: dict[Value, Value],
+        out: list[Operation],
+    ) -> tuple[Value, ...] | None:
+        """Returns the values that stand for the operation's results if it need not stay."""
+        if operation.name in _IDENTITIES and all(
+            operand.type == result.type
+            for operand, result in zip(operands, operation.results, strict=True)
+        ):
+            return operands
+        callee = None
+        if operation.name in ("func.call", "call"):
+            callee = operation.attribute("callee")
+        elif operation.name == "stablehlo.composite":
+            callee = operation.attribute("decomposition")
+        if callee is not None:
+            function = self._functions[callee.removeprefix("@").strip('"')]
+            return self._copy(function, dict(zip(function.arguments, operands, strict=True)), out)
+        if operation.name == "stablehlo.case" and operands[0] in self._known:
+            last = len(operation.regions) - 1
+            index = self._known[operands[0]]
+            chosen = operation.regions[index if 0 <= index <= last else last]
+            return self._copy(chosen, env, out)
+        return None
+
+    def _emit(
+        self,
+        operation: Operation,
+        operands: tuple[Value, ...],
+        env: dict[Value, Value],
+        out: list[Operation],
+    ) -> tuple[Value, ...]:
+        results = tuple(Value(result.type) for result in operation.results)
+        if operation.name == "stablehlo.constant" and results[0].type == Type((), "i32"):
+            number = re.match(r"dense<(-?\d+)>", operation.attribute("value"))
+            if number:
+                self._known[results[0]] = int(number.group(1))
+        regions = []
+        for region in operation.regions:
+            inner = {argument: Value(argument.type) for argument in region.arguments}
+            regions.append(self.inline(region, _Scope(env, inner)))
+        out.append(
+            Operation(operation.name, operation.attributes, operands, results, tuple(regions))
+        )
+        return results
+
+
+class _Scope(dict[Value, Value]):
+    """A dictionary that falls back on that of the scope around it."""
+
+    def __init__(self, outer: Mapping[Value, Value], own: Mapping[Value, Value]):
+        super().__init__(own)
+        self._outer = outer
+
+    def __missing__(self, value: Value) -> Value:
+        return self._outer[value]

@@ -1,0 +1,104 @@
+"""The graph gate lets ordinary programs pass and says why it stops others."""
+
+import dataclasses
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import pytest
+
+from evo_clrs.errors import Rejected
+from evo_clrs.gates import mlir
+from evo_clrs.gates.graph import GraphLimits, check
+from tests.gates.export import export_graph
+
+SHAPES = [[(4, 8, 16)]]
+LIMITS = GraphLimits()
+
+
+def ordinary(x):
+    return hk.Linear(16)(jax.nn.relu(x))
+
+
+ORDINARY = {
+    "layers": ordinary,
+    "top_k": lambda x: jax.lax.top_k(x, 3)[0],
+    "sort": lambda x: jnp.sort(x, axis=1),
+    "erf": lambda x: jax.nn.gelu(x, approximate=False),
+    "cumsum": lambda x: jnp.cumsum(x, axis=1),
+    "random": lambda x: hk.dropout(hk.next_rng_key(), 0.5, x),
+    "einsum": lambda x: jnp.einsum("bij,bkj->bik", x, x),
+    "scan": lambda x: jax.lax.scan(lambda c, a: (c + a, c), x[:, 0], x.swapaxes(0, 1))[1],
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_programs_pass(name):
+    found = check(export_graph(ORDINARY[name], SHAPES), LIMITS)
+    assert found.operations > 0 and not found.unbounded
+
+
+def rejection(graph, limits=LIMITS):
+    with pytest.raises(Rejected) as caught:
+        check(graph, limits)
+    return caught.value.stage, caught.value.reason
+
+
+def test_library_calls_need_permission():
+    graph = export_graph(lambda x: jnp.linalg.qr(x)[0], [[(3, 3)]])
+    stage, reason = rejection(graph)
+    assert stage == "trace" and "custom call" in reason and "is not allowed" in reason
+    called = {
+        name.removeprefix("custom_call ")
+        for program in (*mlir.read_graph(graph).forward, *mlir.read_graph(graph).backward)
+        for name in program.mentions
+        if name.startswith("custom_call ")
+    }
+    check(graph, dataclasses.replace(LIMITS, custom_calls=frozenset(called)))
+
+
+def test_library_calls_on_other_platforms_and_in_initialisers_count():
+    def on_gpu(x):
+        return jax.lax.platform_dependent(
+            x, cuda=lambda x: jnp.linalg.qr(x)[0], default=lambda x: x * 2.0
+        )
+
+    def orthogonal(x):
+        return hk.Linear(4, w_init=hk.initializers.Orthogonal())(x)
+
+    assert rejection(export_graph(on_gpu, [[(3, 3)]]))[0] == "trace"
+    assert rejection(export_graph(orthogonal, [[(3, 3)]]))[0] == "trace"
+
+
+def test_limits():
+    graph = export_graph(ordinary, SHAPES)
+    found = check(graph, LIMITS)
+    just = GraphLimits(found.training_flops, found.training_peak_bytes, found.operations)
+    assert check(graph, just) == found
+    for name, word in (("flops", "FLOPs"), ("peak_bytes", "memory"), ("operations", "operations")):
+        lower = dataclasses.replace(just, **{name: getattr(just, name) - 1})
+        stage, reason = rejection(graph, lower)
+        assert stage == "over_budget" and word in reason and "limit" in reason
+
+
+def test_memory_is_predicted_without_running():
+    def greedy(x):
+        wide = jnp.einsum("bik,bjk->bij", jnp.tile(x, (1, 4096, 1)), jnp.tile(x, (1, 4096, 1)))
+        return jnp.tanh(wide) @ jnp.tile(x, (1, 4096, 1))
+
+    stage, reason = rejection(export_graph(greedy, SHAPES))
+    assert stage == "over_budget"
+    assert reason.startswith("predicted ") and "GiB of memory, limit 4 GiB" in reason
+
+
+def test_a_loop_that_may_not_end_is_rejected():
+    def endless(x):
+        halved = jax.lax.while_loop(
+            lambda y: y.sum() > 1, lambda y: y / 2, jax.lax.stop_gradient(x)
+        )
+        return x + jax.lax.stop_gradient(halved)
+
+    assert rejection(export_graph(endless, SHAPES)) == (
+        "over_budget",
+        "the number of steps of a loop is not known in advance",
+    )
