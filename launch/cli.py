@@ -4,6 +4,8 @@ Exit codes: 0 done; 1 failed, with one clear line on stderr (a traceback only wi
 2 bad flags; 130 interrupted, state kept.
 """
 
+import contextlib
+import os
 import signal
 import sys
 import types
@@ -29,8 +31,9 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
       first: names of the flags that `--help` shows first.
     """
     if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in sys.argv[1:]):
-        print(_help_text(sys.modules[main.__module__], first))
-        sys.exit(0)
+        with contextlib.suppress(BrokenPipeError):  # a reader such as `head` has seen enough
+            print(_help_text(sys.modules[main.__module__], first), flush=True)
+        os._exit(0) if sys.stdout.closed else sys.exit(0)
     try:
         positional = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
@@ -39,6 +42,9 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = main(positional)
+    except flags.Error as error:
+        _complain(_bad_flags_text(error))
+        sys.exit(_BAD_FLAGS)
     except KeyboardInterrupt as interruption:
         print(str(interruption) or "interrupted", file=sys.stderr)
         sys.exit(_INTERRUPTED)
@@ -53,6 +59,22 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
         _complain(f"{type(error).__name__}: {error} (--debug shows where)")
         sys.exit(_FAILED)
     sys.exit(code or 0)
+
+
+def own_flags() -> dict[str, flags.Flag]:
+    """Returns the flags that launch scripts define, those of libraries left out, by name."""
+    return {
+        flag.name: flag
+        for module, found in flags.FLAGS.flags_by_module_dict().items()
+        if module.startswith("launch.") or module in ("__main__", sys.argv[0])
+        for flag in found
+    }
+
+
+def expect_no_arguments(arguments: Sequence[str]) -> None:
+    """Raises flags.Error where something stands on the command line that is no flag."""
+    if arguments:
+        raise flags.Error(f"unexpected argument {arguments[0]!r}: flags begin with --")
 
 
 def _interrupt(signum: int, frame: types.FrameType | None) -> None:
@@ -73,22 +95,17 @@ def _bad_flags_text(error: Exception) -> str:
 
 def _help_text(module: types.ModuleType, first: Sequence[str]) -> str:
     """Returns the script's docstring, its main flags, then all others of our scripts."""
-    values = flags.FLAGS
-    ours = {
-        flag.name: flag
-        for name, found in values.flags_by_module_dict().items()
-        if name.startswith("launch.") or name in (module.__name__, sys.argv[0])
-        for flag in found
-    }
+    ours = own_flags()
 
     def line(flag: flags.Flag) -> str:
-        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        default = "" if flag.default is None else f" (default: {flag.default_as_str or 'empty'})"
+        default = default.replace("'", "")
         return f"  --{flag.name}\n      {flag.help}{default}"
 
     head = [line(ours[name]) for name in first]
     rest = [line(ours[name]) for name in sorted(ours) if name not in first]
     rest.append("  --flagfile\n      Reads more flags from a file, one a line.")
-    parts = [(module.__doc__ or "").strip()]
+    parts = [(module.__doc__ or "").strip(), ""]
     if head:
         parts += ["Main flags:", *head, "", "Further flags:"]
     return "\n".join([*parts, *rest])

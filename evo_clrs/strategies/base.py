@@ -19,6 +19,11 @@ class Strategy(Protocol):
         """Whether nothing more will be asked for."""
         ...
 
+    @property
+    def children(self) -> int:
+        """How many children the whole search asks for, for telling how far it is."""
+        ...
+
     def ask(self) -> Sequence[Request]:
         """Returns the requests of the next round, empty when the search is finished.
 

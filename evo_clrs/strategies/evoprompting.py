@@ -114,6 +114,12 @@ class EvoPrompting:
         """Whether all rounds have been told."""
         return self._round >= self.options.rounds
 
+    @property
+    def children(self) -> int:
+        """T x m x n."""
+        options = self.options
+        return options.rounds * options.prompts_per_round * options.samples_per_prompt
+
     def ask(self) -> Sequence[Request]:
         """Returns the prompts of the next round, see `Strategy.ask`."""
         if self._seeds is None:

@@ -1,0 +1,71 @@
+"""Where candidates are trained: the interface that every executor fills."""
+
+import dataclasses
+from concurrent.futures import Future
+from typing import Protocol
+
+from evo_clrs.errors import UserError
+from evo_clrs.records import Evaluation, Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training to be done.
+
+    Attributes:
+      graph: what to train.
+      split: the split to score on: `validation` in a search, `selection` to pick a winner.
+      seeds: training seeds.
+    """
+
+    graph: Graph
+    split: str
+    seeds: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where and how widely to train.
+
+    Attributes:
+      workers: how many jobs at the same time; 0 for one a device, or one a core.
+      platform: one of `devices.PLATFORMS`.
+      job_seconds: wall-clock limit of one job.
+
+    Raises:
+      UserError: a value is out of range.
+    """
+
+    workers: int = 0
+    platform: str = "auto"
+    job_seconds: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise UserError(f"--workers must be 0 or more, got {self.workers}")
+        if not self.job_seconds > 0:
+            raise UserError(f"--job_seconds must be above zero, got {self.job_seconds}")
+
+
+class Executor(Protocol):
+    """Trains graphs somewhere, several at a time; a context manager that closes at its end.
+
+    Attributes:
+      workers: how many jobs run at the same time.
+      platform: what they run on: `cpu`, `gpu` or `tpu`.
+    """
+
+    workers: int
+    platform: str
+
+    def submit(self, job: Job) -> "Future[Evaluation]":
+        """Queues a job; its future gives an evaluation, `failed` ones included, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Ends all workers; jobs under way are given up."""
+        ...
+
+    def __enter__(self) -> "Executor": ...
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,71 @@
+"""Jobs and evaluations as frames: what goes to a worker and what comes back."""
+
+import dataclasses
+from typing import IO, Any
+
+from evo_clrs.executors.base import Job
+from evo_clrs.jail import frames
+from evo_clrs.records import Cost, Evaluation, Graph, Parameter, SizedGraph
+
+LIMIT = 1 << 30  # bytes of all graphs of a job together
+
+
+def send(stream: IO[bytes], frame: frames.Frame) -> None:
+    """Writes a frame; raises OSError where nobody reads."""
+    stream.write(frames.encode(frame.header, frame.blobs))
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> frames.Frame:
+    """Reads a frame; raises FrameError at the end of the stream."""
+    return frames.read(stream.read, LIMIT)
+
+
+def job_frame(job: Job) -> frames.Frame:
+    """Returns a job as a frame: two blobs for each size of its graph."""
+    graph = job.graph
+    header = {
+        "split": job.split,
+        "seeds": list(job.seeds),
+        "slot": graph.slot,
+        "properties": dict(graph.properties),
+        "parameters": [[p.name, list(p.shape), p.dtype] for p in graph.parameters],
+        "sizes": [[list(map(list, s.size)), s.outputs] for s in graph.sizes],
+    }
+    blobs = [blob for sized in graph.sizes for blob in (sized.init, sized.apply)]
+    return frames.Frame(header, tuple(blobs))
+
+
+def read_job(frame: frames.Frame) -> Job:
+    """Returns the job of a frame made by `job_frame`."""
+    header: dict[str, Any] = dict(frame.header)
+    sizes = tuple(
+        SizedGraph(
+            size=tuple((name, value) for name, value in size),
+            init=init,
+            apply=apply,
+            outputs=tuple(None if shape is None else tuple(shape) for shape in outputs),
+        )
+        for (size, outputs), init, apply in zip(
+            header["sizes"], frame.blobs[0::2], frame.blobs[1::2], strict=True
+        )
+    )
+    parameters = tuple(
+        Parameter(name, tuple(shape), dtype) for name, shape, dtype in header["parameters"]
+    )
+    graph = Graph(header["slot"], parameters, sizes, header["properties"])
+    return Job(graph, header["split"], tuple(header["seeds"]))
+
+
+def evaluation_frame(evaluation: Evaluation) -> frames.Frame:
+    """Returns a worker's evaluation as a frame; facts are the gate's matter, not a worker's."""
+    header = dataclasses.asdict(dataclasses.replace(evaluation, facts=None))
+    return frames.Frame(header)
+
+
+def read_evaluation(frame: frames.Frame) -> Evaluation:
+    """Returns the evaluation of a frame made by `evaluation_frame`."""
+    header = dict(frame.header)
+    header["cost"] = Cost(**header["cost"])
+    header["seeds"] = tuple(header["seeds"])
+    return Evaluation(**header)

@@ -1,0 +1,45 @@
+"""A worker process: builds the problem once, then trains one graph after the other.
+
+It reads frames on standard input and answers on standard output; whatever else is printed goes to
+standard error. It runs trusted code only: graphs come in, never Python.
+"""
+
+import os
+import sys
+
+from evo_clrs.errors import Rejected, UserError
+from evo_clrs.executors import wire
+from evo_clrs.jail.frames import Frame, FrameError
+from evo_clrs.records import Evaluation
+
+
+def main() -> None:
+    """Serves jobs until standard input ends."""
+    requests = sys.stdin.buffer
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    from evo_clrs import problems  # JAX starts here, after the device was chosen
+
+    hello = wire.receive(requests).header
+    problem = problems.make(hello["problem"], hello["options"])
+    wire.send(replies, Frame({"ready": True}))
+    while True:
+        try:
+            job = wire.read_job(wire.receive(requests))
+        except FrameError:
+            return
+        try:
+            evaluation = problem.evaluate(job.graph, job.split, job.seeds)
+        except Rejected as rejection:
+            evaluation = Evaluation("rejected", rejection.stage, rejection.reason)
+        except UserError:
+            raise
+        except Exception as error:  # a compiler or device that gives up costs one candidate
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            evaluation = Evaluation("rejected", "failed", reason)
+        wire.send(replies, wire.evaluation_frame(evaluation))
+
+
+if __name__ == "__main__":
+    main()

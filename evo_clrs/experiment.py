@@ -1,0 +1,327 @@
+"""The loop that joins strategy, proposer, gates, jail, executor and store, and nothing else.
+
+The store is the memory: every step first looks whether it was taken before. A fresh run and a
+resumed one are the same code, and a run killed anywhere goes on as if it had not been.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from evo_clrs import program
+from evo_clrs.errors import Rejected, UserError
+from evo_clrs.executors.base import Executor, Job
+from evo_clrs.gates import static
+from evo_clrs.jail.jail import Jail
+from evo_clrs.problems.base import Problem
+from evo_clrs.proposers import prompts
+from evo_clrs.proposers.base import Proposer
+from evo_clrs.randomness import seed_for
+from evo_clrs.records import Candidate, Cost, Evaluation, Facts, Proposal, Request
+from evo_clrs.report.progress import Progress
+from evo_clrs.store import Store, selection, summary
+from evo_clrs.strategies.base import Strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a run is conducted.
+
+    Attributes:
+      seed: the run seed; every random draw is keyed by it.
+      finalists: how many of the best programs are trained again on selection data.
+      selection_trainings: how many fresh training seeds each of them gets.
+    """
+
+    seed: int = 0
+    finalists: int = 3
+    selection_trainings: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("finalists", "selection_trainings"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Admitted:
+    """A candidate past the gates: what is known of it until its score arrives."""
+
+    candidate: Candidate
+    facts: Facts
+    cost: Cost
+
+
+class Experiment:
+    """One search, from the seeds to the winner on selection data."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        proposer: Proposer,
+        executor: Executor,
+        jail: Jail,
+        store: Store,
+        progress: Progress,
+        settings: Settings,
+    ):
+        self._problem = problem
+        self._strategy = strategy
+        self._proposer = proposer
+        self._executor = executor
+        self._jail = jail
+        self._store = store
+        self._progress = progress
+        self._settings = settings
+        self._training: dict[Future[Evaluation], _Admitted] = {}
+        self._twins: dict[int, list[_Admitted]] = {}
+        self._first_with: dict[str, int] = {}
+        self._clock = time.monotonic()
+
+    def run(self) -> None:
+        """Searches until the strategy asks for nothing more, then picks the winner."""
+        for candidate in self._store.candidates():
+            self._remember(candidate)
+        seeds = self._score(self._seed_candidates())
+        _refuse_broken(seeds)
+        self._strategy.tell(seeds)
+        self._end_round()
+        while requests := self._strategy.ask():
+            self._strategy.tell(self._score(self._children(requests)))
+            self._end_round()
+        self._select()
+        self._end_round()
+
+    # Where candidates come from.
+
+    def _seed_candidates(self) -> Iterator[Candidate]:
+        for position, (name, source) in enumerate(self._problem.seeds().items()):
+            yield self._enrol(
+                Candidate(
+                    index=position,
+                    program=_identity(source),
+                    source=source,
+                    sample=position,
+                    name=name,
+                )
+            )
+
+    def _children(self, requests: Sequence[Request]) -> Iterator[Candidate]:
+        """Yields the candidates of a round in order; the proposer works while others train."""
+        index = len(self._problem.seeds()) + sum(
+            earlier.samples for earlier in self._requests_before(requests[0])
+        )
+        for request in requests:
+            for sample, proposal in enumerate(self._proposals(request)):
+                yield self._enrol(
+                    Candidate(
+                        index=index,
+                        program=_identity(proposal.source),
+                        source=proposal.source,
+                        parents=tuple(parent.program for parent in request.parents),
+                        request=request.index,
+                        sample=sample,
+                        proposer=self._proposer.name,
+                        edits=proposal.edits,
+                    )
+                )
+                index += 1
+
+    def _requests_before(self, request: Request) -> Iterator[Request]:
+        for index in range(request.index):
+            recorded = self._store.request(index)
+            if recorded is not None:
+                yield recorded[0]
+
+    def _proposals(self, request: Request) -> Sequence[Proposal]:
+        """Returns the replies to a request, from the store if they are there."""
+        recorded = self._store.proposals(request.index)
+        if recorded is not None:
+            return recorded
+        prompt = prompts.build(request, self._problem.slot)
+        self._store.record_request(request, prompt)
+        self._progress.update(doing=f"asking {self._proposer.name}")
+        proposals = self._proposer.propose(request, self._problem.slot, prompt, self._settings.seed)
+        self._store.record_proposals(request.index, proposals)
+        return proposals
+
+    def _enrol(self, candidate: Candidate) -> Candidate:
+        recorded = self._store.candidate(candidate.index)
+        if recorded is not None:
+            return recorded
+        self._store.record_candidate(candidate)
+        return candidate
+
+    # The way of a candidate to its score.
+
+    def _score(self, candidates: Iterator[Candidate]) -> Sequence[Candidate]:
+        """Returns the candidates with their evaluations, in order."""
+        indices = []
+        for candidate in candidates:
+            indices.append(candidate.index)
+            if candidate.evaluation is None:
+                self._admit(candidate)
+                self._collect(timeout=0.0)
+        while self._training:
+            self._progress.update(doing=f"training {len(self._training)} programs")
+            self._collect(timeout=1.0)
+        told = [self._store.candidate(index) for index in indices]
+        return [candidate for candidate in told if candidate is not None]
+
+    def _admit(self, candidate: Candidate) -> None:
+        """Takes a candidate through gates and jail to the trainer, or records why not."""
+        facts, cost = None, Cost()
+        self._progress.update(doing=f"tracing program {candidate.index}")
+        try:
+            static.check(candidate.source, self._problem.slot)
+            self._refuse_known_text(candidate)
+            started = time.monotonic()
+            try:
+                graph = self._jail.trace(self._problem.slot, candidate.source, self._problem.sizes)
+            finally:
+                cost = Cost(trace_seconds=time.monotonic() - started)
+            facts = self._problem.examine(graph)
+        except Rejected as rejection:
+            self._finish(candidate, _rejected(rejection, facts, cost))
+            return
+        admitted = _Admitted(candidate, facts, cost)
+        twin = self._first_with.setdefault(facts.fingerprint, candidate.index)
+        if twin != candidate.index:
+            self._follow(admitted, twin)
+            return
+        job = Job(graph, "validation", self._problem.training_seeds)
+        self._training[self._executor.submit(job)] = admitted
+
+    def _refuse_known_text(self, candidate: Candidate) -> None:
+        first = self._store.find_program(candidate.program)
+        if first is not None and first < candidate.index:
+            raise Rejected("duplicate_text", f"the same program as number {first}")
+
+    def _collect(self, timeout: float) -> None:
+        """Records the trainings that have ended, waiting for one at most `timeout` seconds."""
+        done, _ = wait(self._training, timeout=timeout, return_when=FIRST_COMPLETED)
+        for future in done:
+            admitted = self._training.pop(future)
+            evaluation = future.result()
+            if evaluation.scored:
+                metrics = self._problem.metrics(evaluation, admitted.facts)
+                evaluation = dataclasses.replace(evaluation, metrics=metrics)
+            evaluation = dataclasses.replace(
+                evaluation, facts=admitted.facts, cost=evaluation.cost + admitted.cost
+            )
+            self._finish(admitted.candidate, evaluation)
+
+    def _follow(self, admitted: _Admitted, twin: int) -> None:
+        """Gives a candidate the score of an earlier one that computes the same function."""
+        first = self._store.candidate(twin)
+        if first is None or first.evaluation is None:
+            self._twins.setdefault(twin, []).append(admitted)
+            return
+        original = first.evaluation
+        if original.scored:
+            evaluation = dataclasses.replace(
+                original,
+                stage="duplicate_graph",
+                metrics=self._problem.metrics(original, admitted.facts),
+                reused_from=twin,
+            )
+        else:
+            reason = f"the same function as number {twin}, which failed: {original.reason}"
+            evaluation = _rejected(Rejected("duplicate_graph", reason), None, Cost())
+        self._finish(
+            admitted.candidate,
+            dataclasses.replace(evaluation, facts=admitted.facts, cost=admitted.cost),
+        )
+
+    def _finish(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        self._store.record_evaluation(candidate.index, evaluation)
+        finished = dataclasses.replace(candidate, evaluation=evaluation)
+        self._remember(finished)
+        self._progress.finished(finished)
+        for follower in self._twins.pop(candidate.index, []):
+            self._follow(follower, candidate.index)
+
+    def _remember(self, candidate: Candidate) -> None:
+        """Keeps who was first with a function; `candidates` come in order when resuming."""
+        evaluation = candidate.evaluation
+        if evaluation is not None and evaluation.facts is not None:
+            self._first_with.setdefault(evaluation.facts.fingerprint, candidate.index)
+
+    # The end of a round and of the run.
+
+    def _end_round(self) -> None:
+        now = time.monotonic()
+        self._store.add_seconds(now - self._clock)
+        self._clock = now
+        winner = selection.winner(self._store)
+        summary.write(self._store, None if winner is None else winner.candidate.index)
+
+    def _select(self) -> None:
+        """Trains finalists and seeds from fresh seeds and scores them on selection data."""
+        known = {selected.candidate.index for selected in selection.read(self._store)}
+        settings = self._settings
+        seeds = tuple(
+            seed_for(settings.seed, "selection", index) % 2**31
+            for index in range(settings.selection_trainings)
+        )
+        waiting: dict[Future[Evaluation], Candidate] = {}
+        for candidate in self._finalists():
+            if candidate.index in known:
+                continue
+            graph = self._jail.trace(self._problem.slot, candidate.source, self._problem.sizes)
+            waiting[self._executor.submit(Job(graph, "selection", seeds))] = candidate
+        while waiting:
+            self._progress.update(doing=f"selecting: {len(waiting)} trainings left")
+            done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._record_selection(waiting.pop(future), future.result())
+
+    def _finalists(self) -> Sequence[Candidate]:
+        """The best programs of the search and all seeds that were scored, each once."""
+        children = self._strategy.best(self._settings.finalists)
+        seeds = [c for c in self._store.candidates() if c.request is None]
+        chosen = {candidate.index: candidate for candidate in [*seeds, *children]}
+        return [c for c in chosen.values() if c.evaluation is not None and c.evaluation.scored]
+
+    def _record_selection(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        assert candidate.evaluation is not None and candidate.evaluation.facts is not None
+        if evaluation.scored:
+            metrics = self._problem.metrics(evaluation, candidate.evaluation.facts)
+            evaluation = dataclasses.replace(evaluation, metrics=metrics)
+        selection.record(self._store, candidate, evaluation)
+
+
+def check_seeds(problem: Problem) -> None:
+    """Raises UserError, naming the seed, where one does not pass the static gate."""
+    for name, source in problem.seeds().items():
+        try:
+            static.check(source, problem.slot)
+        except Rejected as rejection:
+            raise UserError(f"seed {name}: {rejection.reason}") from None
+
+
+def _refuse_broken(seeds: Sequence[Candidate]) -> None:
+    """Raises UserError where a seed is at fault itself, as against one that cannot matter here."""
+    for seed in seeds:
+        if seed.evaluation is not None and seed.evaluation.stage in ("static", "trace", "failed"):
+            raise UserError(f"seed {seed.name}: {seed.evaluation.reason}")
+
+
+def _identity(source: str) -> str:
+    """Returns the program's identity, or the empty string where the text does not parse."""
+    try:
+        return program.identity(source)
+    except ValueError:
+        return ""
+
+
+def _rejected(rejection: Rejected, facts: Facts | None, cost: Cost) -> Evaluation:
+    return Evaluation(
+        status="rejected",
+        stage=rejection.stage,
+        reason=rejection.reason,
+        facts=facts,
+        cost=cost,
+    )

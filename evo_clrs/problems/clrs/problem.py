@@ -1,0 +1,304 @@
+"""CLRS as a problem: a task, a slot, and the budget under which programs compete."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from evo_clrs import program, programs
+from evo_clrs.errors import Rejected, UserError
+from evo_clrs.gates import fingerprint, graph, liveness
+from evo_clrs.problems.clrs import data, prediction, slot_function
+from evo_clrs.problems.clrs.cache import default_folder
+from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.score import Scorer, make_scorer
+from evo_clrs.problems.clrs.splits import Splits
+from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
+from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size
+from evo_clrs.slots import SLOTS
+from evo_clrs.training import loop
+
+_GIB = 2.0**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is searched on CLRS, and with what budget; defaults are those of EvoPrompting's search.
+
+    Attributes:
+      task: one of the 30 tasks of CLRS-30, e.g. bfs.
+      slot: what programs define: processor (a whole processor) or triplet (its triplet function).
+      seeds: names of packaged programs or paths of files to start from; empty for the usual ones.
+      train_steps: training steps for each program.
+      batch_size: samples in each step.
+      hidden_size: width of all embeddings.
+      triplet_size: triplet features, for the triplet slot.
+      learning_rate: learning rate of Adam.
+      clip_norm: gradients of a larger global norm are scaled down to it.
+      validate_every: steps between two looks at validation data; the best one counts.
+      trainings: training seeds for each program; metrics are their means.
+      fitness_parameters: parameters that fitness counts: all (as the paper) or live.
+      matmul_precision: precision of matrix products: float32, tensorfloat32 or bfloat16.
+      max_memory: GiB that one forward pass of a program may need, as predicted.
+      max_gflops: GFLOPs that one forward pass of a program may take, as predicted.
+      max_operations: operations of a graph with its gradient, which set its compile time.
+      cache: folder that keeps sampled data; empty for the usual one, none for no cache.
+    """
+
+    task: str = "bfs"
+    slot: str = "processor"
+    seeds: tuple[str, ...] = ()
+    train_steps: int = 2000
+    batch_size: int = 32
+    hidden_size: int = 128
+    triplet_size: int = 8
+    learning_rate: float = 1e-3
+    clip_norm: float = 1.0
+    validate_every: int = 50
+    trainings: int = 1
+    fitness_parameters: str = "all"
+    matmul_precision: str = "float32"
+    max_memory: float = 4.0
+    max_gflops: float = 500.0
+    max_operations: int = 20_000
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, int | float) and not (value > 0 and math.isfinite(value)):
+                raise UserError(f"--{name} must be above zero, got {value}")
+        for name, choices in (
+            ("slot", tuple(SLOTS)),
+            ("fitness_parameters", ("all", "live")),
+            ("matmul_precision", ("float32", "tensorfloat32", "bfloat16")),
+        ):
+            if getattr(self, name) not in choices:
+                raise UserError(
+                    f"--{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )
+
+
+OPTIONS = (Options, Protocol)
+
+# Options that change where things are kept and what is refused, never a score.
+_NOT_RESULTS = ("cache", "seeds")
+
+
+def make(options: Options, protocol: Protocol) -> "ClrsProblem":
+    """Returns the problem with these options."""
+    return ClrsProblem(options, protocol)
+
+
+class ClrsProblem:
+    """A CLRS task under a budget; see `problems.base.Problem` for the contract."""
+
+    name = "clrs"
+
+    def __init__(self, options: Options, protocol: Protocol):
+        """Checks the options; data is drawn when it is first needed.
+
+        Raises:
+          UserError: the task is unknown, or a seed cannot be found.
+        """
+        self._options = options
+        self._protocol = protocol
+        self._task = task(options.task, protocol)
+        cache = {"": default_folder(), "none": None}.get(options.cache, Path(options.cache))
+        self._splits = Splits(self._task, protocol, cache)
+        self._model_options = ModelOptions(options.hidden_size, options.triplet_size)
+        self.slot = SLOTS[options.slot]
+        self.title = f"{options.task}-{options.slot}"
+        self.options: Mapping[str, object] = vars(options) | vars(protocol)
+        self.training_seeds = tuple(range(options.trainings))
+
+    @functools.cached_property
+    def identity(self) -> Mapping[str, str | int | float]:
+        """Options that shape results, and the seeds as identities of programs."""
+        shaping = {k: v for k, v in self.options.items() if k not in _NOT_RESULTS}
+        flat = {k: v if isinstance(v, str | int | float) else str(v) for k, v in shaping.items()}
+        seeds = [_known_as(source) for source in self.seeds().values()]
+        return flat | {"seeds": ",".join(seeds), "jax": jax.__version__}
+
+    @functools.cached_property
+    def score_key(self) -> str:
+        """All that shapes a score besides the graph and the training seeds."""
+        shaping = {k: v for k, v in self.identity.items() if k != "seeds"}
+        return json.dumps({"problem": self.name, **shaping}, sort_keys=True)
+
+    @functools.cached_property
+    def sizes(self) -> tuple[Size, ...]:
+        """One size for each number of nodes in training, then those of validation."""
+        nodes = [
+            self._task.nodes(length)
+            for split in ("train", "validation", "selection")
+            for length in split_lengths(self._task, self._protocol, split)
+        ]
+        return tuple(
+            self._model_options.size(self._options.batch_size, n) for n in dict.fromkeys(nodes)
+        )
+
+    def seeds(self) -> Mapping[str, str]:
+        """Returns the programs that the options name, or else the slot's usual seeds."""
+        if not self._options.seeds:
+            return programs.seeds(self.slot.name)
+        packaged = programs.load(self.slot.name)
+        found = {}
+        for name in self._options.seeds:
+            path = Path(name)
+            if name in packaged:
+                found[name] = packaged[name]
+            elif path.is_file():
+                found[path.stem] = path.read_text(encoding="utf-8", errors="replace")
+            else:
+                raise UserError(
+                    f"seed {name!r} is neither a file nor a program of slot {self.slot.name}; "
+                    f"there are: {', '.join(packaged)}"
+                )
+        return found
+
+    def examine(self, graph_: Graph) -> Facts:
+        """Returns what is known of a graph before training, see `Problem.examine`."""
+        options = self._options
+        limits = graph.GraphLimits(
+            flops=options.max_gflops * 1e9,
+            peak_bytes=options.max_memory * _GIB,
+            operations=options.max_operations,
+        )
+        price = graph.check(graph_, limits)
+        if liveness.inert(graph_, self._live_outputs):
+            raise Rejected("inert", f"it cannot change a prediction of {self._task.name}")
+        model = self._model(slot_function.from_graph(graph_))
+        counts = prediction.count_parameters(model)
+        return Facts(
+            parameters=counts.all,
+            live_parameters=counts.live,
+            flops=price.flops,
+            bytes=price.bytes,
+            peak_bytes=price.peak_bytes,
+            operations=price.operations,
+            fingerprint=fingerprint.fingerprint(graph_),
+        )
+
+    def evaluate(self, graph_: Graph, split: str, seeds: Sequence[int]) -> Evaluation:
+        """Trains and scores a graph, see `Problem.evaluate`."""
+        with jax.default_matmul_precision(self._options.matmul_precision):
+            return self._evaluate(self._model(slot_function.from_graph(graph_)), split, seeds)
+
+    def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
+        """Adds sizes and fitness to measured metrics, see `Problem.metrics`."""
+        counted = (
+            facts.parameters if self._options.fitness_parameters == "all" else facts.live_parameters
+        )
+        error = 1.0 - evaluation.metrics.get("accuracy", evaluation.metrics["val_accuracy"])
+        return {
+            **evaluation.metrics,
+            "num_params": facts.parameters,
+            "live_params": facts.live_parameters,
+            "fitness": -counted * error,
+        }
+
+    def _evaluate(self, model: Model, split: str, seeds: Sequence[int]) -> Evaluation:
+        options = self._options
+        training = loop.Training(
+            steps=options.train_steps,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            clip_norm=options.clip_norm,
+            steps_per_call=options.validate_every,
+            validate_every=options.validate_every,
+        )
+        validate = make_scorer(model, self._pool("validation"), options.batch_size)
+        final = None
+        if split != "validation":
+            final = make_scorer(model, self._pool(split), options.batch_size)
+        results, spent = [], Cost(compile_seconds=validate.compile_seconds)
+        for seed in seeds:
+            result, took = self._train(model, training, seed, validate, final)
+            results.append(result)
+            spent += took
+        metrics = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
+        return Evaluation(
+            status="scored",
+            stage="scored",
+            metrics=metrics,
+            cost=spent,
+            seeds=tuple(seeds),
+            budget={"steps": options.train_steps},
+        )
+
+    def _train(
+        self,
+        model: Model,
+        training: loop.Training,
+        seed: int,
+        validate: Scorer,
+        final: Scorer | None,
+    ) -> tuple[dict[str, float], Cost]:
+        """Trains from one seed; returns metrics and cost."""
+        init_key, train_key, score_key = jax.random.split(jax.random.PRNGKey(seed), 3)
+        outcome = loop.train(
+            loss=model.loss,
+            draw=self._draw,
+            pools=self._train_pools,
+            state=loop.start(model.init(init_key), training),
+            training=training,
+            key=train_key,
+            validate=lambda params: validate(params, score_key),
+        )
+        best = max(scores["score"] for _, scores in outcome.validations)
+        metrics = {
+            "val_accuracy": best,
+            "val_error": 1.0 - best,
+            "train_loss": float(outcome.losses[-min(50, len(outcome.losses)) :].mean()),
+        }
+        if final is not None:
+            assert outcome.best is not None
+            metrics["accuracy"] = final(outcome.best, score_key)["score"]
+        spent = Cost(
+            compile_seconds=outcome.compile_seconds,
+            train_seconds=outcome.train_seconds,
+            score_seconds=outcome.score_seconds,
+        )
+        return metrics, spent
+
+    def _draw(self, key: jax.Array, pool: data.Pool, batch_size: int) -> data.Pool:
+        """Returns a batch of a pool, with positions drawn anew where they are random."""
+        choice_key, position_key = jax.random.split(key)
+        batch = data.take(pool, jax.random.randint(choice_key, (batch_size,), 0, pool.count))
+        if self._protocol.random_positions:
+            batch = data.randomise_positions(position_key, batch)
+        return batch
+
+    def _model(self, slot: slot_function.SlotFunction) -> Model:
+        return Model(self._task, self._categories, slot, self._model_options)
+
+    def _pool(self, split: Any) -> data.Pool:
+        """Returns the samples of a split that has one length."""
+        return self._splits.pools(split)[0]
+
+    @functools.cached_property
+    def _categories(self) -> Mapping[str, int]:
+        return categories_of(self._task, self._pool("validation"))
+
+    @functools.cached_property
+    def _train_pools(self) -> tuple[data.Pool, ...]:
+        return jax.device_put(self._splits.pools("train"))
+
+    @functools.cached_property
+    def _live_outputs(self) -> frozenset[int]:
+        """Positions of the slot's outputs that predictions of this task read."""
+        return prediction.live_slot_outputs(self._model, self.slot, self.sizes[0])
+
+
+def _known_as(source: str) -> str:
+    """Returns the identity of a seed, or of its text where that does not parse."""
+    try:
+        return program.identity(source)
+    except ValueError:
+        return hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -1,0 +1,80 @@
+"""Flags from frozen dataclasses: name, type, default and help of a flag stand in one place.
+
+An options dataclass documents each field in the Attributes section of its docstring; the same
+sentence is the flag's help. Fields are int, float, bool, str, or tuples of int, float or str.
+"""
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+_SCALARS: dict[Any, Callable[..., Any]] = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_bool,
+    str: flags.DEFINE_string,
+}
+
+
+def define(*options: type) -> None:
+    """Defines a flag for each field of options dataclasses; the first of a name counts."""
+    for kind in options:
+        _define(kind)
+
+
+def _define(options: type) -> None:
+    helps = field_help(options)
+    types = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        if field.name in flags.FLAGS:
+            continue
+        kind = types[field.name]
+        if typing.get_origin(kind) is tuple:
+            default = [str(value) for value in typing.cast(tuple, field.default)]
+            flags.DEFINE_list(field.name, default, helps[field.name])
+        else:
+            _SCALARS[kind](field.name, field.default, helps[field.name])
+
+
+def read(*options: type) -> dict[str, Any]:
+    """Returns what the flags say of every field of these dataclasses, by name.
+
+    Raises:
+      flags.Error: an entry of a list has the wrong type.
+    """
+    values: dict[str, Any] = {}
+    for kind in options:
+        types = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            value: Any = flags.FLAGS[field.name].value
+            if typing.get_origin(types[field.name]) is tuple:
+                value = _entries(field.name, value, typing.get_args(types[field.name])[0])
+            values[field.name] = value
+    return values
+
+
+def field_help(options: type) -> dict[str, str]:
+    """Returns what the Attributes section of the docstring says of each field, in one line."""
+    text = inspect.getdoc(options) or ""
+    section = text.partition("Attributes:\n")[2]
+    entries = re.findall(r"^  (\w+): (.*(?:\n    +\S.*)*)", section, flags=re.MULTILINE)
+    told = {name: " ".join(about.split()) for name, about in entries}
+    helps = {name: about[:1].upper() + about[1:] for name, about in told.items()}
+    missing = [f.name for f in dataclasses.fields(options) if f.name not in helps]
+    if missing:
+        raise ValueError(f"{options.__name__} does not document {', '.join(missing)}")
+    return helps
+
+
+def _entries(name: str, values: list[str], kind: type) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(value) for value in values)
+    except ValueError:
+        raise flags.IllegalFlagValueError(
+            f"flag --{name}={','.join(values)}: expected {kind.__name__} values with commas"
+        ) from None

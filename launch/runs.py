@@ -1,0 +1,90 @@
+"""A run folder as the launch scripts handle it: opening, flags kept, how it ended."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from evo_clrs.executors import Executor
+from evo_clrs.jail.jail import Jail
+from evo_clrs.report import tables
+from evo_clrs.report.progress import Progress
+from evo_clrs.store import Store, files
+from launch import cli
+
+# What a resumed run may change: how much is asked for, not what any score is.
+MAY_DIFFER = ("rounds",)
+
+_PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "dm-clrs", "numpy")
+# Flags that say how to run rather than what; a repetition is free to choose them.
+_NOT_REPEATED = ("run", "debug", "workers", "executor", "platform", "weak_jail", "job_seconds")
+
+
+@contextlib.contextmanager
+def open_store(folder: Path, identity: Mapping[str, str | int | float]) -> Iterator[Store]:
+    """Opens or resumes a run and keeps `flags.txt`, a flagfile that repeats it."""
+    with Store.open(folder, identity, may_differ=MAY_DIFFER) as store:
+        files.write_atomically(folder / "flags.txt", _flagfile())
+        yield store
+
+
+def begin(store: Store, jail: Jail, executor: Executor) -> None:
+    """Records start or resume with versions, devices and the jail's layers, and prints a line."""
+    layers = jail.layers()
+    resumed = bool(store.events("start"))
+    store.record_event(
+        "resume" if resumed else "start",
+        {
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "platform": executor.platform,
+            "workers": executor.workers,
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "jail": list(layers),
+        },
+    )
+    verb = "going on with" if resumed else "starting"
+    print(f"{verb} {store.folder} on {executor.workers} {executor.platform} workers")
+    print("jail: " + ", ".join(layers), flush=True)
+
+
+def progress(store: Store, total: int) -> Progress:
+    """Returns the progress display of a run of so many programs, counting those it has."""
+    return Progress(total, done=sum(c.evaluation is not None for c in store.candidates()))
+
+
+@contextlib.contextmanager
+def explained(store: Store) -> Iterator[None]:
+    """Turns an interruption into one that says what was kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        store.record_event("interruption", {})
+        done = sum(1 for c in store.candidates() if c.evaluation is not None)
+        python = os.path.relpath(sys.executable)
+        flagfile = f"--flagfile={store.folder}/flags.txt"
+        command = f"{python} -m launch.search {flagfile} --run={store.folder}"
+        message = f"interrupted: {done} programs are kept in {store.folder}; to go on: {command}"
+        raise KeyboardInterrupt(message) from None
+
+
+def show(folder: Path) -> None:
+    """Prints how a run ended: seeds against the best, where it is, and what shows more."""
+    with Store.read(folder) as store:
+        tables.show_result(store)
+    python = os.path.relpath(sys.executable)
+    print(f"best program: {folder / 'best.py'}")
+    print(f"to see more:  {python} -m launch.report {folder}")
+
+
+def _flagfile() -> str:
+    """Returns a flagfile that repeats the run: every flag of the launch scripts that shapes it."""
+    lines = []
+    for flag in sorted(cli.own_flags().values(), key=lambda flag: flag.name):
+        if flag.name not in _NOT_REPEATED and flag.value not in (None, ""):
+            lines.append(flag.serialize())
+    return "\n".join(line for line in lines if line) + "\n"
