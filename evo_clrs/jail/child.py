@@ -25,7 +25,8 @@ def run(
     """Answers a request on the file descriptor `reply`; the process ends here.
 
     The first frame it sends, `{"layers": [...]}`, is sent before the program runs, so it can be
-    believed. The second one cannot: the program may have written it.
+    believed. The second one cannot: the program may have written it. A program is run only behind
+    all the layers that the request demands.
     """
     try:
         os.setsid()
@@ -35,7 +36,7 @@ def run(
         limits = Limits(**request["limits"])
         layers = confine(limits, readable, entered, clean=request["clean"])
         _send(reply, frames.encode({"layers": layers}))
-        if "source" in request:
+        if "source" in request and set(request["layers"]) <= set(layers):
             _send(reply, _answer(request, limits))
     finally:
         os._exit(0)

@@ -93,6 +93,7 @@ def confine(
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",  # never an accelerator
     "JAX_TRACEBACK_FILTERING": "off",  # line numbers are found by the child itself
+    "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",  # no paths of this machine in a graph
     "MALLOC_ARENA_MAX": "2",  # address space is limited, and each arena reserves 64 MiB of it
     "NPROC": "1",  # threads of XLA's CPU client
     "OMP_NUM_THREADS": "1",

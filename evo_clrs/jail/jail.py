@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +30,16 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
     "from evo_clrs.jail import warm; warm.main()"
 )
+
+
+# What to say of a child that met a limit.
+_REASONS: Mapping[str, Callable[[Limits], str]] = {
+    "cpu": lambda limits: f"took more than {limits.cpu_seconds:g} s of CPU time",
+    "wall": lambda limits: f"took more than {limits.wall_seconds:g} s",
+    "memory": lambda limits: f"used more than {amount(limits.memory_bytes)} of memory",
+    "processes": lambda limits: f"started more than {limits.processes} processes or threads",
+    "output": lambda limits: f"its reply is larger than {amount(limits.output_bytes)}",
+}
 
 
 class _Lost(Exception):
@@ -111,19 +121,20 @@ class Jail:
 
     def _ask(self, request: Mapping[str, Any]) -> tuple[Mapping[str, Any], frames.Reader]:
         """Has a request answered; a second time by a fresh warm process where one was lost."""
+        unconfined = False
         for _ in range(2):
             try:
                 ending, reader, layers = self._exchange(self._started(), request, self._limits)
             except _Lost:
                 self._stop()
                 continue
-            if (
-                layers is None
-                and ending["cause"] == "exit"
-                or set(self._layers) - set(layers or self._layers)
-            ):
-                raise RuntimeError("the jail's child could not be confined as before")
-            return ending, reader
+            # Only a child that met a limit may end before it has said that it is confined.
+            unconfined = not set(self._layers) <= set(layers or ())
+            if not unconfined or (layers is None and ending["cause"] in _REASONS):
+                return ending, reader
+            self._stop()
+        if unconfined:
+            raise RuntimeError("the jail's child could not be confined as before")
         self._started()  # raises where the jail does not work even without a program
         raise Rejected("trace", "the jail was lost twice while tracing it")
 
@@ -131,7 +142,8 @@ class Jail:
         self, warm: "_Warm", request: Mapping[str, Any], limits: Limits
     ) -> tuple[Mapping[str, Any], frames.Reader, tuple[str, ...] | None]:
         """Returns how the child ended, what else it sent, and its layers if it told them."""
-        full = {**request, "limits": dataclasses.asdict(limits), "weak": self._weak}
+        settings = {"limits": dataclasses.asdict(limits), "weak": self._weak}
+        full = {**request, **settings, "layers": self._layers}
         room = limits.output_bytes + frames.HEADER_LIMIT
         try:
             warm.send(frames.encode(full))
@@ -149,6 +161,8 @@ class Jail:
         if self._warm is not None and self._warm.alive:
             return self._warm
         self._stop()
+        if sys.platform != "linux":
+            raise UserError(f"the jail needs Linux, this is {sys.platform}")
         self._warm = _Warm()
         try:
             _, _, layers = self._exchange(self._warm, {}, Limits())
@@ -173,21 +187,12 @@ class Jail:
 
     def _refuse(self, ending: Mapping[str, Any]) -> None:
         """Raises Rejected where the child did not end by itself, or without a reply."""
-        limits = self._limits
-        memory = f"used more than {amount(limits.memory_bytes)} of memory"
-        reasons = {
-            "cpu": f"took more than {limits.cpu_seconds:g} s of CPU time",
-            "wall": f"took more than {limits.wall_seconds:g} s",
-            "memory": memory,
-            "processes": f"started more than {limits.processes} processes or threads",
-            "output": f"its reply is larger than {amount(limits.output_bytes)}",
-        }
-        cause, code = ending["cause"], ending["code"]
-        if cause in reasons:
-            raise Rejected("trace", reasons[cause])
+        limits, cause, code = self._limits, ending["cause"], ending["code"]
+        if cause == "signal" and ending["memory_bytes"] > 0.8 * limits.memory_bytes:
+            cause = "memory"  # C++ aborts where Python would have raised MemoryError
+        if cause in _REASONS:
+            raise Rejected("trace", _REASONS[cause](limits))
         if cause == "signal":
-            if ending["memory_bytes"] > 0.8 * limits.memory_bytes:
-                raise Rejected("trace", memory)
             raise Rejected("trace", f"crashed the interpreter ({signal.Signals(code).name})")
         if code:
             raise Rejected("trace", f"ended the interpreter with exit code {code}")

@@ -97,7 +97,7 @@ def _outermost(paths: Iterable[str]) -> list[str]:
     """Drops paths that lie within others."""
     kept: list[str] = []
     for path in sorted(paths):
-        if not kept or not path.startswith(kept[-1] + "/"):
+        if not any(path.startswith(folder + "/") for folder in kept):
             kept.append(path)
     return kept
 

@@ -215,19 +215,17 @@ def test_weak_jail_still_kills_what_changed_its_session():
 
 def _alone(setup: str, attempt: str) -> str:
     """Runs an attempt in a process behind one wall only; returns the exception's name."""
-    code = textwrap.dedent(
-        f"""
-        import os, socket
-        from evo_clrs.jail import landlock, linux, namespaces, seccomp
-        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-        {setup}
-        try:
-            {attempt}
-            print("allowed")
-        except OSError as error:
-            print(type(error).__name__)
-        """
-    )
+    code = f"""
+import os, socket, sys
+from evo_clrs.jail import landlock, linux, namespaces, seccomp
+linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+{setup}
+try:
+    {attempt}
+    print("allowed", flush=True)
+except OSError as error:
+    print(type(error).__name__, flush=True)
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=_environment(), timeout=60
     )
@@ -291,6 +289,35 @@ def test_landlock_alone(tmp_path, attempt, outcome):
 )
 def test_seccomp_alone(attempt, outcome):
     assert _alone("seccomp.install()", attempt) == outcome
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome"),
+    [
+        ("open('{inside}/file').read()", "allowed"),
+        ("open('/dev/urandom', 'rb').read(1)", "allowed"),
+        ("open('{outside}/file').read()", "FileNotFoundError"),
+        ("os.stat('/etc/passwd')", "FileNotFoundError"),
+        ("os.stat('/proc/1')", "FileNotFoundError"),
+        ("open('{inside}/file', 'a')", "OSError"),
+        ("open('/new', 'w')", "OSError"),
+        ("socket.socket().connect(('127.0.0.1', 9))", "OSError"),
+        ("os.kill(os.getppid(), 0)", "allowed"),  # 0 is its own group: its parent is out of sight
+    ],
+)
+def test_namespaces_alone(jail, tmp_path, attempt, outcome):
+    if "mount_namespace" not in jail.layers():
+        pytest.skip("the kernel allows no mount namespace here")
+    folders = {name: tmp_path / name for name in ("inside", "outside")}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "file").write_text(CANARY)
+    setup = (
+        "namespaces.enter()\n"
+        "if os.fork(): os._exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+        f"namespaces.isolate(['{folders['inside']}', '/dev/urandom'])"
+    )
+    assert _alone(setup, attempt.format(**folders)) == outcome
 
 
 def test_seccomp_filters_are_known_for_two_machines():

@@ -152,7 +152,7 @@ def test_graphs_do_not_call_back(jail, call):
             "import threading, time\n"
             "for _ in range(99): threading.Thread(target=time.sleep, args=(9,)).start()\n"
             "time.sleep(9)",
-            "processes or threads",
+            "thread",
         ),
     ],
 )

@@ -77,6 +77,34 @@ def test_same_program_gives_the_same_bytes(jail):
     )
 
 
+def test_graph_tells_nothing_of_the_machine(jail):
+    for entry in jail.trace(PROCESSOR, MPNN, SIZES).sizes:
+        for artefact in (entry.init, entry.apply):
+            assert b".py" not in artefact and b"site-packages" not in artefact
+
+
+def test_child_is_ready_soon(jail):
+    ready = []
+    for _ in range(3):
+        jail.trace(PROCESSOR, processor("return node_fts, None"), SIZES[:1])
+        ready.append(jail.last["ready_seconds"])
+    assert min(ready) < 0.2  # about 0.02 s when the machine is idle
+
+
+@pytest.mark.parametrize(
+    ("init", "shared"),
+    [("hk.initializers.TruncatedNormal()", True), ("hk.initializers.Constant(n)", False)],
+)
+def test_equal_initialisers_are_exported_once(jail, init, shared):
+    body = f"n = float(node_fts.shape[1])\nreturn hk.Linear(4, w_init={init})(node_fts), None"
+    graph = jail.trace(PROCESSOR, processor(body), SIZES)
+    assert (graph.sizes[0].init == graph.sizes[1].init) is shared
+    for entry, n in zip(graph.sizes, (3, 5), strict=True):
+        init = export.deserialize(bytearray(entry.init))
+        _, w = init.call(jnp.array([0, 7], jnp.uint32))
+        assert shared or np.all(np.asarray(w) == n)
+
+
 def test_graph_names_outputs_and_properties(jail):
     source = processor("edge = hk.Linear(7)(edge_fts)\nreturn node_fts, edge").replace(
         "    def __call__",
