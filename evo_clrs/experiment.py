@@ -78,6 +78,7 @@ class Experiment:
         self._training: dict[Future[Evaluation], _Admitted] = {}
         self._twins: dict[int, list[_Admitted]] = {}
         self._first_with: dict[str, int] = {}
+        self._next_index = len(problem.seeds())
         self._clock = time.monotonic()
 
     def run(self) -> None:
@@ -110,14 +111,13 @@ class Experiment:
 
     def _children(self, requests: Sequence[Request]) -> Iterator[Candidate]:
         """Yields the candidates of a round in order; the proposer works while others train."""
-        index = len(self._problem.seeds()) + sum(
-            earlier.samples for earlier in self._requests_before(requests[0])
-        )
         for request in requests:
+            first = self._next_index
+            self._next_index += request.samples  # a request keeps its places, answered or not
             for sample, proposal in enumerate(self._proposals(request)):
                 yield self._enrol(
                     Candidate(
-                        index=index,
+                        index=first + sample,
                         program=_identity(proposal.source),
                         source=proposal.source,
                         parents=tuple(parent.program for parent in request.parents),
@@ -127,13 +127,6 @@ class Experiment:
                         edits=proposal.edits,
                     )
                 )
-                index += 1
-
-    def _requests_before(self, request: Request) -> Iterator[Request]:
-        for index in range(request.index):
-            recorded = self._store.request(index)
-            if recorded is not None:
-                yield recorded[0]
 
     def _proposals(self, request: Request) -> Sequence[Proposal]:
         """Returns the replies to a request, from the store if they are there."""
@@ -141,7 +134,8 @@ class Experiment:
         if recorded is not None:
             return recorded
         prompt = prompts.build(request, self._problem.slot)
-        self._store.record_request(request, prompt)
+        if self._store.request(request.index) is None:
+            self._store.record_request(request, prompt)
         self._progress.update(doing=f"asking {self._proposer.name}")
         proposals = self._proposer.propose(request, self._problem.slot, prompt, self._settings.seed)
         self._store.record_proposals(request.index, proposals)

@@ -4,8 +4,6 @@ Exit codes: 0 done; 1 failed, with one clear line on stderr (a traceback only wi
 2 bad flags; 130 interrupted, state kept.
 """
 
-import contextlib
-import os
 import signal
 import sys
 import types
@@ -31,9 +29,9 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
       first: names of the flags that `--help` shows first.
     """
     if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in sys.argv[1:]):
-        with contextlib.suppress(BrokenPipeError):  # a reader such as `head` has seen enough
-            print(_help_text(sys.modules[main.__module__], first), flush=True)
-        os._exit(0) if sys.stdout.closed else sys.exit(0)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader such as `head` may stop early
+        print(_help_text(sys.modules[main.__module__], first))
+        sys.exit(0)
     try:
         positional = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
