@@ -1,96 +1,62 @@
-"""What can change a prediction of a task, found by lowering the prediction and reading it.
-
-The whole model, trusted code with the slot's graph in it, is lowered to StableHLO with every
-parameter as an argument of its own; the graph gate then says which arguments can reach a result.
-Nothing is compiled.
-"""
+"""The prediction of a model as StableHLO, to find out which parameters can change it."""
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from evo_clrs.gates import liveness
-from evo_clrs.problems.clrs.model import Model, empty_batch
-from evo_clrs.problems.clrs.slot_function import SlotFunction
-from evo_clrs.records import Parameter, Size
-from evo_clrs.slots import Slot
+from evo_clrs.problems.clrs.data import Pool
+from evo_clrs.problems.clrs.model import Model, Parameters, empty_batch
 
-_STEPS = 2  # the least at which what one step leaves behind can reach a later one
+# Steps of message passing: enough for hints and embeddings to be fed back, whatever the task.
+_STEPS = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Counts:
-    """How many parameters a model has.
+class PredictionModule:
+    """A model's prediction, lowered but not compiled.
 
     Attributes:
-      all: numbers in all its arrays.
-      live: those in arrays that can change a prediction.
+      text: StableHLO whose `main` takes all parameter arrays first, one argument each, then key,
+        inputs, hints and lengths, and returns the decided outputs. No argument is left out.
+      names: names of the parameter arrays in the order of the arguments, e.g. `slot/linear/w`.
+      sizes: how many numbers each of them holds.
     """
 
-    all: int
-    live: int
+    text: str
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    def count(self, positions: Any) -> int:
+        """Returns how many numbers the parameters among these argument positions hold."""
+        return sum(self.sizes[i] for i in set(positions) if i < len(self.sizes))
 
 
-def count_parameters(model: Model) -> Counts:
-    """Returns the parameters of a model, all and live."""
-    leaves = jax.tree.leaves(model.shapes())
-    live = _live_leaves(model)
-    sizes = [math.prod(leaf.shape) for leaf in leaves]
-    return Counts(sum(sizes), sum(size for index, size in enumerate(sizes) if index in live))
+def prediction_module(model: Model) -> PredictionModule:
+    """Returns the prediction of a model at the first size of its slot.
 
-
-def live_slot_outputs(
-    make_model: Callable[[SlotFunction], Model], slot: Slot, size: Size
-) -> frozenset[int]:
-    """Returns the positions of the slot's outputs that predictions of the task read.
-
-    A probe fills the slot whose outputs are its parameters: those that are live are read.
-
-    Args:
-      make_model: returns the task's model around a slot function.
-      slot: the slot.
-      size: a size to look at; the answer is the same at all.
+    The loop over steps is a loop in the text too, so that what a later step would read counts.
     """
-    shapes = [
-        tuple(dict(size)["H"] if number < 0 else number for number in tensor.at(size))
-        for tensor in slot.outputs
-    ]
-
-    def apply(parameters: Any, key: Any, at: Size, inputs: Any) -> Any:
-        return tuple(parameters)
-
-    probe = SlotFunction(
-        slot=slot,
-        parameters=tuple(Parameter(str(i), shape, "float32") for i, shape in enumerate(shapes)),
-        properties=dict.fromkeys(slot.properties, False),
-        sizes=(size,),
-        any_size=False,
-        init=lambda key, at: tuple(jax.numpy.zeros(shape) for shape in shapes),
-        apply=apply,
-    )
-    model = make_model(probe)
-    # `slot` sorts after `model`, so the probe's arrays are the last leaves.
-    first = len(jax.tree.leaves(model.shapes())) - len(shapes)
-    return frozenset(index - first for index in _live_leaves(model) if index >= first)
-
-
-def _live_leaves(model: Model) -> frozenset[int]:
-    """Returns the positions of the parameter arrays that can change a prediction."""
-    params = model.shapes()
-    leaves, structure = jax.tree.flatten(params)
     dimensions = dict(model.slot.sizes[0])
-    batch = empty_batch(
-        model.task, model.categories, dimensions["B"], dimensions["N"], steps=_STEPS
+    samples = dataclasses.replace(
+        empty_batch(model.task, model.categories, dimensions["B"], dimensions["N"], _STEPS),
+        outputs={},
     )
-    labels = dataclasses.replace(batch, outputs={})
 
-    def predict(leaves: list[jax.Array], key: jax.Array, batch: Any) -> Any:
-        return model.forward(jax.tree.unflatten(structure, leaves), key, batch)
+    def predict(params: Parameters, key: jax.Array, samples: Pool) -> dict[str, jax.Array]:
+        return model.predict(params, key, samples)
 
-    key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
-    lowered = jax.jit(predict, keep_unused=True).lower(leaves, key, labels)
-    live = liveness.live_arguments(lowered.as_text())
-    return frozenset(index for index in live if index < len(leaves))
+    shapes = model.shapes()
+    traced = jax.jit(predict, keep_unused=True).trace(shapes, jax.random.PRNGKey(0), samples)
+    arrays = [
+        (f"model/{module}/{name}", array.shape)
+        for module, parameters in sorted(shapes["model"].items())
+        for name, array in sorted(parameters.items())
+    ]
+    arrays += [(f"slot/{parameter.name}", parameter.shape) for parameter in model.slot.parameters]
+    return PredictionModule(
+        text=traced.lower(lowering_platforms=("cpu",)).as_text(),
+        names=tuple(name for name, _ in arrays),
+        sizes=tuple(math.prod(shape) for _, shape in arrays),
+    )

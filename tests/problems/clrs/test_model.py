@@ -191,13 +191,18 @@ def test_parameters_equal_the_published_counts(name, slot_name):
 
 
 def test_rematerialising_changes_no_gradient():
-    batch, key = samples("dfs"), jax.random.PRNGKey(1)
+    batch, key = samples("dijkstra"), jax.random.PRNGKey(1)
     slot = filled("processor", OPTIONS, batch.nodes)
     plain = dataclasses.replace(OPTIONS, rematerialise=False)
-    model, other = model_of("dfs", batch, slot), model_of("dfs", batch, slot, plain)
+    model, other = model_of("dijkstra", batch, slot), model_of("dijkstra", batch, slot, plain)
     params = model.init(jax.random.PRNGKey(0))
-    first, second = (jax.jit(jax.grad(m.loss))(params, key, batch) for m in (model, other))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), first, second)
+    # Optimised code may round the recomputed step otherwise, and so break ties of max otherwise.
+    first, second = (run(jax.grad(m.loss), params, key, batch) for m in (model, other))
+    norm, difference = (
+        np.sqrt(sum(float(jnp.sum(array**2)) for array in jax.tree.leaves(tree)))
+        for tree in (first, jax.tree.map(jnp.subtract, first, second))
+    )
+    assert difference < 1e-5 * norm
 
 
 def test_fresh_weights_are_spread_as_haiku_spreads_them():
