@@ -24,6 +24,10 @@ from evo_clrs.records import Graph, SizedGraph
 
 KEY = Type((2,), "ui32")
 
+# So many interchangeable parameters are told apart with care (64 heads take 2 s); others are told
+# apart by position.
+MAX_MARKS = 64
+
 
 def fingerprint(graph: Graph | GraphPrograms) -> str:
     """Returns the fingerprint of a graph: 32 hexadecimal digits.
@@ -117,15 +121,20 @@ def _tell_apart(
     """Returns a colour of its own for each parameter, the same whatever their order.
 
     Parameters that refinement cannot part are nearly always interchangeable (`p * x + q * x`), so
-    that it does not matter which of them is marked. Where they are not, equal functions may get
-    different fingerprints, never different functions equal ones.
+    that it does not matter which of them is marked. Where they are not, or where there are very
+    many, equal functions may get different fingerprints, never different functions equal ones.
     """
     colours = _refine(terms, roots, colours)
-    while len(classes := Counter(colours.values())) < len(colours):
+    for _ in range(MAX_MARKS):
+        classes = Counter(colours.values())
+        if len(classes) == len(colours):
+            return colours
         alike = min(colour for colour, count in classes.items() if count > 1)
         chosen = next(term for term, colour in colours.items() if colour == alike)
         colours = _refine(terms, roots, {**colours, chosen: digest("marked", alike)})
-    return colours
+    return {
+        term: digest(str(index), colour) for index, (term, colour) in enumerate(colours.items())
+    }
 
 
 def _refine(

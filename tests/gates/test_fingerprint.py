@@ -9,9 +9,11 @@ import haiku as hk
 import hypothesis
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from evo_clrs.gates import fingerprint as fingerprints
 from evo_clrs.gates.fingerprint import fingerprint
 from tests.gates.export import export_graph
 
@@ -194,6 +196,34 @@ def test_parameters_that_only_their_neighbours_tell_apart():
     triangles = of(pairs((0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3)))
     assert ring == ring_renamed
     assert ring != triangles
+
+
+def heads(order):
+    def function(x, y):
+        names = [f"head{i}" for i in order]
+        return sum(jnp.sin(hk.Linear(H, name=name)(x)) * jnp.cos(y) for name in names)
+
+    return function
+
+
+def test_interchangeable_parameters(monkeypatch):
+    four = of(heads((0, 1, 2, 3)))
+    assert of(heads((2, 0, 3, 1))) == four
+    assert of(heads((0, 1, 2))) != four
+    monkeypatch.setattr(fingerprints, "MAX_MARKS", 1)  # given up early: still a function of text
+    assert of(heads((0, 1, 2, 3))) == of(heads((0, 1, 2, 3)))
+    assert of(heads((0, 1, 2, 3))) != of(heads((0, 1, 2)))
+
+
+def test_one_number_in_a_large_table_matters():
+    table = np.arange(100.0 * H, dtype=np.float32).reshape(H, 100)
+    other = table.copy()
+    other[1, 50] += 1
+
+    def times(numbers):
+        return lambda x, y: (x + y) @ numbers
+
+    assert of(times(table)) == of(times(table.copy())) != of(times(other))
 
 
 def test_gradient_alone_matters():
