@@ -20,7 +20,7 @@ from evo_clrs.records import Graph, Parameter, Size
 from evo_clrs.slots import SLOTS, Slot
 
 Arrays = tuple[jax.Array, ...]
-Outputs = tuple[jax.Array | None, ...]
+Outputs = tuple[Any, ...]  # arrays, None for an absent optional one
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

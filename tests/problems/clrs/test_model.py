@@ -23,7 +23,11 @@ OPTIONS = ModelOptions(hidden_size=8, gumbel_noise=False)
 PROTOCOL = dataclasses.replace(CLRS30, max_needle=1)
 
 # Compiling is most of the time here, and the steps are few.
-FAST_COMPILE = {"xla_backend_optimization_level": 0}
+FAST_COMPILE = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 # Parameters of Triplet-GMPNN at width 128, Table 3 of "EvoPrompting" (NeurIPS 2023).
 TABLE_3 = {
@@ -171,7 +175,8 @@ def test_gumbel_noise_is_for_training_only():
     keys = jax.random.PRNGKey(1), jax.random.PRNGKey(2)
     model = model_of("insertion_sort", batch, slot, noisy)
     params = model.init(jax.random.PRNGKey(0))
-    loss, forward = jax.jit(model.loss), jax.jit(model.forward)
+    loss = jax.jit(model.loss, compiler_options=FAST_COMPILE)
+    forward = jax.jit(model.forward, compiler_options=FAST_COMPILE)
     assert loss(params, keys[0], batch) != loss(params, keys[1], batch)
     first, second = (forward(params, key, batch)["pred"] for key in keys)
     np.testing.assert_array_equal(first, second)
@@ -224,7 +229,7 @@ def test_labels_do_not_reach_a_prediction():
     params = model.init(jax.random.PRNGKey(0))
     blind = dataclasses.replace(batch, outputs={})
     hints = {name: array.at[1:].set(0) for name, array in batch.hints.items()}
-    predict = jax.jit(model.predict)
+    predict = jax.jit(model.predict, compiler_options=FAST_COMPILE)
     seen = predict(params, key, batch)["pi"]
     np.testing.assert_array_equal(predict(params, key, blind)["pi"], seen)
     np.testing.assert_array_equal(
