@@ -58,11 +58,9 @@ def read(module: bytes | str) -> Program:
       Rejected: at stage `over_budget` when inlining makes too many operations, at stage `trace`
         when a shape is not static.
     """
-    return (
-        _read(module)
-        if isinstance(module, str)
-        else _read_export(export.deserialize(bytearray(module)))
-    )
+    if isinstance(module, str):
+        return _read(module)
+    return _read_export(export.deserialize(bytearray(module)))
 
 
 def read_graph(graph: Graph) -> GraphPrograms:
@@ -73,7 +71,7 @@ def read_graph(graph: Graph) -> GraphPrograms:
     """
     try:
         applied = [export.deserialize(bytearray(sized.apply)) for sized in graph.sizes]
-        return GraphPrograms(
+        programs = GraphPrograms(
             graph=graph,
             init=read(graph.sizes[0].init),
             forward=tuple(_read_export(exported) for exported in applied),
@@ -84,6 +82,25 @@ def read_graph(graph: Graph) -> GraphPrograms:
     except Exception as error:  # the bytes come from where the program ran: they may be anything
         kind = type(error).__name__
         raise Rejected("trace", f"the export cannot be read ({kind})") from error
+    _check_convention(programs)
+    return programs
+
+
+def _check_convention(programs: GraphPrograms) -> None:
+    """Raises Rejected where numbers of arguments and results are not those of `SizedGraph`."""
+    parameters = len(programs.graph.parameters)
+    found = [(programs.init.arguments, len(programs.init.body.results))]
+    expected = [(1, parameters)]
+    sizes = zip(programs.graph.sizes, programs.forward, programs.backward, strict=True)
+    for sized, forward, backward in sizes:
+        outputs = sum(shape is not None for shape in sized.outputs)
+        inputs = max(forward.arguments, parameters + 1)
+        found.append((forward.arguments, len(forward.body.results)))
+        expected.append((inputs, outputs))
+        found.append((backward.arguments, len(backward.body.results)))
+        expected.append((inputs + outputs, inputs))
+    if found != expected:
+        raise Rejected("trace", f"the export has arguments and results {found}, not {expected}")
 
 
 def _read_export(exported: export.Exported) -> Program:

@@ -95,3 +95,10 @@ def test_bytes_that_are_no_export_are_rejected():
     with pytest.raises(Rejected, match="cannot be read") as caught:
         mlir.read_graph(records.Graph("test", (), (entry,), {}))
     assert caught.value.stage == "trace"
+
+
+def test_exports_of_another_function_are_rejected():
+    apply, init = exported(lambda x: x + 1, X), exported(lambda key: key * 1, KEY, vjp_order=0)
+    entry = records.SizedGraph(records.make_size(N=3), init, apply, ((2, 3), (2, 3)))
+    with pytest.raises(Rejected, match="arguments and results"):
+        mlir.read_graph(records.Graph("test", (), (entry,), {}))
