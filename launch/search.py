@@ -68,8 +68,13 @@ def main(arguments: Sequence[str]) -> None:
     runs.show(folder)
 
 
-if __name__ == "__main__":
-    for _name in problems.PROBLEMS:
-        options.define(*problems.options_of(_name))
+def define_options() -> None:
+    """Defines the flags of all problems and strategies."""
+    for name in problems.PROBLEMS:
+        options.define(*problems.options_of(name))
     options.define(*map(strategies.options_type, strategies.REGISTRY), experiment.Settings)
+
+
+if __name__ == "__main__":
+    define_options()
     cli.run_main(main, MAIN_FLAGS)

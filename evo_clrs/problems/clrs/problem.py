@@ -14,7 +14,7 @@ import jax
 from evo_clrs import program, programs
 from evo_clrs.errors import Rejected, UserError
 from evo_clrs.gates import fingerprint, graph, liveness
-from evo_clrs.problems.clrs import data, prediction, slot_function
+from evo_clrs.problems.clrs import data, influence, slot_function
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
@@ -174,7 +174,7 @@ class ClrsProblem:
         if liveness.inert(graph_, self._live_outputs):
             raise Rejected("inert", f"it cannot change a prediction of {self._task.name}")
         model = self._model(slot_function.from_graph(graph_))
-        counts = prediction.count_parameters(model)
+        counts = influence.count_parameters(model)
         return Facts(
             parameters=counts.all,
             live_parameters=counts.live,
@@ -293,7 +293,7 @@ class ClrsProblem:
     @functools.cached_property
     def _live_outputs(self) -> frozenset[int]:
         """Positions of the slot's outputs that predictions of this task read."""
-        return prediction.live_slot_outputs(self._model, self.slot, self.sizes[0])
+        return influence.live_slot_outputs(self._model, self.slot, self.sizes[0])
 
 
 def _known_as(source: str) -> str:
