@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from evo_clrs import slots
 from evo_clrs.proposers.grammar.draft import Draft
-from evo_clrs.proposers.grammar.prepare import _COMPOUND
+from evo_clrs.proposers.grammar.prepare import COMPOUND
 from evo_clrs.proposers.grammar.shapes import main_function
 from evo_clrs.proposers.grammar.values import Array
 
@@ -26,6 +26,7 @@ def clean(tree: ast.Module, slot: slots.Slot) -> ast.Module:
       ShapeError: the program is sure to fail when traced.
     """
     main = main_function(tree, slot)
+    _drop_docstrings(tree)
     _drop_copies(main)
     _drop_dead(main)
     _drop_unused_definitions(tree, slot)
@@ -94,6 +95,14 @@ def _is_docstring(statement: object) -> bool:
     )
 
 
+def _drop_docstrings(tree: ast.Module) -> None:
+    """Removes docstrings, which speak of an ancestor."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            kept = [statement for statement in node.body if not _is_docstring(statement)]
+            node.body = kept or [ast.Pass()]
+
+
 def _plain_target(statement: ast.stmt) -> str | None:
     """Returns the name of a statement `name = value`, else None."""
     match statement:
@@ -107,7 +116,7 @@ def _drop_copies(main: ast.FunctionDef) -> None:
     inner = {
         name
         for statement in main.body
-        if isinstance(statement, _COMPOUND)
+        if isinstance(statement, COMPOUND)
         for name in stored(statement)
     }
     for statement in list(main.body):
@@ -210,14 +219,13 @@ def _sets_unread(statement: ast.stmt, read: set[str]) -> bool:
 def _fix_imports(tree: ast.Module, slot: slots.Slot) -> None:
     """Makes the imports those that the program reads, in the usual order."""
     rest = [s for s in tree.body if not isinstance(s, (ast.Import, ast.ImportFrom))]
-    docstring = [s for s in rest[:1] if _is_docstring(s)]
     read = loaded(rest)
     imports: list[ast.stmt] = []
     for module, alias in sorted(slot.imports.items()):
         if alias in read:
             name = ast.alias(name=module, asname=None if alias == module else alias)
             imports.append(ast.Import(names=[name]))
-    tree.body = docstring + imports + rest[len(docstring) :]
+    tree.body = imports + rest
 
 
 def _shorten(tree: ast.Module, slot: slots.Slot) -> None:
@@ -290,10 +298,10 @@ def _hint(node: ast.expr) -> str:
 
 def _rename(main: ast.FunctionDef) -> None:
     """Numbers local names of one stem in order: `msg_4`, `msg_9` become `msg_1`, `msg_2`."""
-    plain = [s for s in main.body if not isinstance(s, _COMPOUND)]
+    plain = [s for s in main.body if not isinstance(s, COMPOUND)]
     inner = set()
     for statement in main.body:
-        if isinstance(statement, _COMPOUND):
+        if isinstance(statement, COMPOUND):
             inner |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
     arguments = {node.arg for node in ast.walk(main) if isinstance(node, ast.arg)}
     local: dict[str, None] = {}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evo_clrs import slots
 from evo_clrs.proposers.grammar.dims import ONE, Dim
+from evo_clrs.proposers.grammar.prepare import touched
 from evo_clrs.proposers.grammar.shapes import infer
 from evo_clrs.proposers.grammar.values import VARYING, Array, Instance, Library, Size, Value
 
@@ -44,7 +45,7 @@ def quote(template: str, /, **parts: ast.expr | str | int) -> ast.expr:
     }
 
     class Fill(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        def visit_Name(self, node: ast.Name) -> ast.expr:
             return copy.deepcopy(trees[node.id]) if node.id in trees else node
 
     return Fill().visit(ast.parse(template, mode="eval").body)
@@ -147,14 +148,10 @@ class Draft:
     def definition(self, node: ast.expr) -> ast.expr:
         """Returns the expression behind a name that is assigned once, else the node itself."""
         if isinstance(node, ast.Name):
-            values = [
-                statement.value
-                for statement in self.body
-                if isinstance(statement, ast.Assign)
-                and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
-            ]
-            if len(values) == 1:
-                return self.definition(values[0])
+            owners = [statement for statement in self.body if node.id in touched(statement)]
+            match owners:
+                case [ast.Assign(targets=[ast.Name()], value=value)]:
+                    return self.definition(value)
         return node
 
     def is_masked(self, node: ast.expr) -> bool:

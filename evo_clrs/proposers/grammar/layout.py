@@ -26,8 +26,6 @@ def write(draft: Draft, title: str, changes: Sequence[str]) -> str:
     definitions = [
         node for node in draft.tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))
     ]
-    if definitions and isinstance(definitions[0], ast.Expr):
-        definitions = definitions[1:]
     imports = [node for node in draft.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     parts = [_docstring(draft.slot, title, changes)]
     parts.append("\n".join(map(ast.unparse, imports)) + "\n")

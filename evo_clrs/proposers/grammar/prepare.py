@@ -5,7 +5,7 @@ import ast
 from evo_clrs import slots
 from evo_clrs.proposers.grammar.shapes import main_function
 
-_COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
+COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
 _INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -21,6 +21,18 @@ def prepare(source: str, slot: slots.Slot) -> ast.Module:
     main.body = [_plain(statement) for statement in main.body]
     _assign_once(main)
     return tree
+
+
+def touched(statement: ast.stmt) -> set[str]:
+    """Returns the names that a statement binds, or whose objects it may change."""
+    names = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                names.add(name)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+                names.add(name)
+    return names
 
 
 def _plain(statement: ast.stmt) -> ast.stmt:
@@ -39,7 +51,7 @@ def _assign_once(main: ast.FunctionDef) -> None:
     fixed = set()  # names that inner blocks also bind keep their names
     for statement in main.body:
         for node in ast.walk(statement):
-            if isinstance(statement, _COMPOUND) or isinstance(node, _INNER):
+            if isinstance(statement, COMPOUND) or isinstance(node, _INNER):
                 fixed |= _bound(node)
     taken = {node.id for node in ast.walk(main) if isinstance(node, ast.Name)}
     taken |= {node.arg for node in ast.walk(main) if isinstance(node, ast.arg)}

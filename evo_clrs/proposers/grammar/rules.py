@@ -14,11 +14,9 @@ from evo_clrs.proposers.grammar.dims import ONE, Dim
 from evo_clrs.proposers.grammar.values import (
     NONE,
     UNKNOWN,
-    VARYING,
     Array,
     Constant,
     Items,
-    Layer,
     ShapeError,
     Size,
     Value,
@@ -33,14 +31,16 @@ LAST = Size(Dim.of(-1))
 
 def call(name: str, args: list[Value], kwargs: Mapping[str, Value]) -> Value:
     """Returns what the library function `name` returns for these values."""
-    rule = RULES.get(name)
-    if rule is None:
-        return UNKNOWN
+    return bound(RULES[name], args, kwargs) if name in RULES else UNKNOWN
+
+
+def bound(rule: Callable[..., Value], args: list[Value], kwargs: Mapping[str, Value]) -> Value:
+    """Returns what a rule says, UNKNOWN where it has no place for an argument."""
     try:
-        bound = inspect.signature(rule).bind(*args, **kwargs)
+        inspect.signature(rule).bind(*args, **kwargs)
     except TypeError:
         return UNKNOWN
-    return rule(*bound.args, **bound.kwargs)
+    return rule(*args, **kwargs)
 
 
 def axes_of(value: Value, rank: int) -> list[int] | None:
@@ -266,7 +266,7 @@ def _broadcast_to(array: Value, shape: Value) -> Value:
     return Array(dims)
 
 
-def _tile(A: Value, reps: Value) -> Value:  # noqa: N803
+def _tile(A: Value, reps: Value) -> Value:
     times = shape_of(reps)
     if not isinstance(A, Array) or times is None or len(times) != len(A.shape):
         return UNKNOWN
@@ -287,7 +287,7 @@ def _filled(shape: Value, *settings: Value, dtype: Value = NONE) -> Value:
     return UNKNOWN if dims is None else Array(dims)
 
 
-def _eye(N: Value, dtype: Value = NONE) -> Value:  # noqa: N803
+def _eye(N: Value, dtype: Value = NONE) -> Value:
     return Array((N.dim, N.dim)) if isinstance(N, Size) else UNKNOWN
 
 
@@ -336,85 +336,11 @@ def _one_hot(x: Value, num_classes: Value, axis: Value = NONE) -> Value:
     return Array((*x.shape, num_classes.dim))
 
 
-def _parameter(name: Value, shape: Value, dtype: Value = NONE, init: Value = NONE) -> Value:
-    dims = shape_of(shape)
-    if dims is None:
-        return UNKNOWN
-    return Array(_constant_sized(dims))
-
-
-def _constant_sized(dims: Shape) -> Shape:
-    if any(dim.symbols & VARYING for dim in dims):
-        raise ShapeError("a parameter's shape depends on the number of nodes")
-    return dims
-
-
-def apply(layer: Layer, args: list[Value]) -> Value:
-    """Returns what a Haiku module returns for these inputs."""
-    if not args or not isinstance(args[0], Array):
-        return UNKNOWN
-    shape = args[0].shape
-    if layer.kind == "hk.Linear":
-        width = layer.get("output_size")
-        _constant_sized(shape[-1:])
-        return Array((*shape[:-1], width.dim)) if isinstance(width, Size) else UNKNOWN
-    if layer.kind == "hk.nets.MLP":
-        widths = shape_of(layer.get("output_sizes"))
-        _constant_sized(shape[-1:])
-        return Array((*shape[:-1], widths[-1])) if widths else UNKNOWN
-    if layer.kind in ("hk.LayerNorm", "hk.RMSNorm"):
-        axes = axes_of(layer.get("axis"), len(shape))
-        if axes is None:
-            return UNKNOWN
-        _constant_sized(tuple(shape[i] for i in axes))
-        return args[0]
-    if layer.kind == "hk.GRU" and len(args) == 2:
-        width = layer.get("hidden_size")
-        if len(shape) > 2:
-            raise ShapeError("hk.GRU takes at most two axes")
-        out = Array((*shape[:-1], width.dim)) if isinstance(width, Size) else UNKNOWN
-        return Items((out, out))
-    return UNKNOWN
-
-
-# Haiku modules whose shapes are known, with the names of their positional settings.
-LAYERS: Mapping[str, tuple[str, ...]] = {
-    "hk.Linear": ("output_size", "with_bias", "w_init", "b_init", "name"),
-    "hk.nets.MLP": ("output_sizes", "w_init", "b_init", "with_bias", "activation"),
-    "hk.LayerNorm": ("axis", "create_scale", "create_offset", "eps"),
-    "hk.RMSNorm": ("axis", "eps"),
-    "hk.GRU": ("hidden_size",),
-}
-
-
-def construct(kind: str, args: list[Value], kwargs: Mapping[str, Value]) -> Layer:
-    """Returns the Haiku module of this kind with these settings."""
-    settings = dict(zip(LAYERS[kind], args, strict=False)) | dict(kwargs)
-    return Layer(kind, tuple(sorted(settings.items(), key=lambda item: item[0])))
-
-
-ACTIVATIONS = tuple(
-    f"jax.nn.{name}"
-    for name in (
-        "relu",
-        "gelu",
-        "silu",
-        "swish",
-        "elu",
-        "selu",
-        "celu",
-        "leaky_relu",
-        "softplus",
-        "sigmoid",
-        "tanh",
-        "relu6",
-        "mish",
-        "hard_tanh",
-        "soft_sign",
-        "log_sigmoid",
-        "squareplus",
-    )
-) + ("jnp.tanh",)
+_NN = (
+    "relu gelu silu swish elu selu celu leaky_relu softplus sigmoid tanh relu6 mish hard_tanh "
+    "soft_sign log_sigmoid squareplus"
+)
+ACTIVATIONS = (*(f"jax.nn.{name}" for name in _NN.split()), "jnp.tanh")
 _UNARY = ("abs", "exp", "log", "log1p", "sqrt", "square", "sign", "sin", "cos", "negative")
 _BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power")
 _COMPARE = (
@@ -446,6 +372,8 @@ RULES: Mapping[str, Callable[..., Value]] = {
     "jax.nn.standardize": _normaliser,
     "jax.nn.one_hot": _one_hot,
     "jnp.sort": _sort,
+    "np.sqrt": _unary,
+    "math.sqrt": _unary,
     "jnp.where": _where,
     "jnp.asarray": _first,
     "jnp.array": _first,
@@ -465,7 +393,6 @@ RULES: Mapping[str, Callable[..., Value]] = {
     "jnp.matmul": matmul,
     "jnp.dot": lambda a, b: matmul(a, b) if _rank(a) == _rank(b) == 2 else UNKNOWN,
     "jnp.einsum": _einsum,
-    "hk.get_parameter": _parameter,
 }
 
 

@@ -86,8 +86,16 @@ class Local(Value):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Class(Value):
+    """A class of the program itself, with what its free names stand for."""
+
+    definition: ast.ClassDef
+    names: dict[str, Value]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Instance(Value):
-    """The program's own object, `self`, with its attributes and methods."""
+    """An object of a class of the program, such as `self`, with its attributes and methods."""
 
     attributes: dict[str, Value]
 

@@ -6,6 +6,7 @@ import random
 
 from evo_clrs.proposers.grammar.clean import loaded, stored
 from evo_clrs.proposers.grammar.draft import Draft, Site, quote
+from evo_clrs.proposers.grammar.prepare import touched
 from evo_clrs.proposers.grammar.values import Instance, Size
 
 
@@ -58,7 +59,7 @@ def _dependencies(mate: Draft, donor: Site) -> list[ast.stmt] | None:
     needed: list[ast.stmt] = []
     names = loaded([donor.node])
     for statement in reversed(mate.body[: mate.body.index(donor.statement)]):
-        if stored(statement) & names:
+        if touched(statement) & names:
             if not isinstance(statement, ast.Assign):
                 return None
             needed.insert(0, statement)
@@ -82,7 +83,7 @@ def _translated(
     libraries = set(draft.slot.imports.values())
 
     class Translate(ast.NodeTransformer):
-        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
             owner = scope.get(node.value.id) if isinstance(node.value, ast.Name) else None
             if not isinstance(owner, Instance):
                 self.generic_visit(node)
@@ -92,7 +93,7 @@ def _translated(
                 raise LookupError(node.attr)
             return draft.size(value.dim, site.statement)
 
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        def visit_Name(self, node: ast.Name) -> ast.expr:
             if node.id == "_" or node.id in libraries:
                 return node
             value = scope.get(node.id)
