@@ -19,8 +19,9 @@ setup(
         "chex>=0.1.90",
         "dm-clrs==2.0.3",
         "dm-haiku>=0.0.16",
+        # jax.export writes and reads its artefacts with it, but does not install it.
+        "flatbuffers>=24.3",
         "jax>=0.10,<0.12",
-        "matplotlib>=3.9",
         "numpy>=2.0",
         "optax>=0.2.5",
         "rich>=13.9",

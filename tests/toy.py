@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from evo_clrs import programs
 from evo_clrs.errors import Rejected
 from evo_clrs.executors.base import Job
-from evo_clrs.gates import cost, fingerprint
+from evo_clrs.gates import cost, fingerprint, mlir
 from evo_clrs.records import Cost, Evaluation, Facts, Graph, make_size
 from evo_clrs.slots import PROCESSOR
 
@@ -36,7 +36,8 @@ class ToyProblem:
         return self._seeds
 
     def examine(self, graph: Graph) -> Facts:
-        price = cost.cost(graph)
+        read = mlir.read_graph(graph)
+        price = cost.cost(read)
         parameters = sum(_count(parameter.shape) for parameter in graph.parameters)
         return Facts(
             parameters=parameters,
@@ -45,7 +46,7 @@ class ToyProblem:
             bytes=price.bytes,
             peak_bytes=price.peak_bytes,
             operations=price.operations,
-            fingerprint=fingerprint.fingerprint(graph),
+            fingerprint=fingerprint.fingerprint(read),
         )
 
     def evaluate(self, graph: Graph, split: str, seeds: Sequence[int]) -> Evaluation:

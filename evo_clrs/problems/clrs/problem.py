@@ -13,7 +13,7 @@ import jax
 
 from evo_clrs import program, programs
 from evo_clrs.errors import Rejected, UserError
-from evo_clrs.gates import fingerprint, graph, liveness
+from evo_clrs.gates import fingerprint, graph, liveness, mlir
 from evo_clrs.problems.clrs import data, influence, slot_function
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
@@ -45,8 +45,8 @@ class Options:
       trainings: training seeds for each program; metrics are their means.
       fitness_parameters: parameters that fitness counts: all (as the paper) or live.
       matmul_precision: precision of matrix products: float32, tensorfloat32 or bfloat16.
-      max_memory: GiB that one forward pass of a program may need, as predicted.
-      max_gflops: GFLOPs that one forward pass of a program may take, as predicted.
+      max_memory: GiB that one training pass through a program may need, as predicted.
+      max_gflops: GFLOPs that one training pass through a program may take, as predicted.
       max_operations: operations of a graph with its gradient, which set its compile time.
       cache: folder that keeps sampled data; empty for the usual one, none for no cache.
     """
@@ -165,13 +165,14 @@ class ClrsProblem:
     def examine(self, graph_: Graph) -> Facts:
         """Returns what is known of a graph before training, see `Problem.examine`."""
         options = self._options
+        read = mlir.read_graph(graph_)
         limits = graph.GraphLimits(
             flops=options.max_gflops * 1e9,
             peak_bytes=options.max_memory * _GIB,
             operations=options.max_operations,
         )
-        price = graph.check(graph_, limits)
-        if liveness.inert(graph_, self._live_outputs):
+        price = graph.check(read, limits)
+        if liveness.inert(read, self._live_outputs):
             raise Rejected("inert", f"it cannot change a prediction of {self._task.name}")
         model = self._model(slot_function.from_graph(graph_))
         counts = influence.count_parameters(model)
@@ -182,7 +183,7 @@ class ClrsProblem:
             bytes=price.bytes,
             peak_bytes=price.peak_bytes,
             operations=price.operations,
-            fingerprint=fingerprint.fingerprint(graph_),
+            fingerprint=fingerprint.fingerprint(read),
         )
 
     def evaluate(self, graph_: Graph, split: str, seeds: Sequence[int]) -> Evaluation:
