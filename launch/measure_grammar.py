@@ -66,7 +66,10 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(OUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     # Twenty steps tell whether losses are finite; compiling well for them would cost the most.
-    os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    os.environ["XLA_FLAGS"] = (
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        "--xla_cpu_use_fusion_emitters=false"
+    )
     for slot in SLOTS.value:
         problem = problems.make(
             "clrs",

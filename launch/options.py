@@ -61,7 +61,7 @@ def read(*options: type) -> dict[str, Any]:
 def field_help(options: type) -> dict[str, str]:
     """Returns what the Attributes section of the docstring says of each field, in one line."""
     text = inspect.getdoc(options) or ""
-    section = text.partition("Attributes:\n")[2]
+    section = text.partition("Attributes:\n")[2].partition("\nRaises:")[0]
     entries = re.findall(r"^  (\w+): (.*(?:\n    +\S.*)*)", section, flags=re.MULTILINE)
     told = {name: " ".join(about.split()) for name, about in entries}
     helps = {name: about[:1].upper() + about[1:] for name, about in told.items()}

@@ -1,10 +1,12 @@
 """Training on this machine: one process for each worker, restarted when it dies."""
 
+import contextlib
 import os
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -40,6 +42,7 @@ class LocalExecutor:
         self._job_seconds = placement.job_seconds
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Evaluation]] | None] = queue.SimpleQueue()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._ready: set[int] = set()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._serve, args=(number,), daemon=True)
@@ -83,41 +86,28 @@ class LocalExecutor:
     def _attempt(self, number: int, job: Job) -> Evaluation:
         """Returns the evaluation of a job; a worker that dies is replaced and tried once more."""
         for _ in range(_ATTEMPTS):
-            process = self._worker(number)
-            timed_out = threading.Event()
-
-            def expire(
-                process: subprocess.Popen[bytes] = process,
-                timed_out: threading.Event = timed_out,
-            ) -> None:
-                timed_out.set()
-                process.kill()
-
-            timer = threading.Timer(self._job_seconds, expire)
-            timer.start()
+            process, ready = self._worker(number), False
             try:
-                return self._exchange(process, job)
+                self._await_ready(number, process)
+                ready = True
+                with _deadline(process, self._job_seconds) as expired:
+                    return _exchange(process, job)
             except (FrameError, OSError):
                 self._stop(number)
                 if self._closed:
                     raise
-            finally:
-                timer.cancel()
-            if timed_out.is_set():
-                reason = f"training took more than {self._job_seconds:g} s"
-                return Evaluation("rejected", "failed", reason)
+                if ready and expired.is_set():
+                    reason = f"training took more than {self._job_seconds:g} s"
+                    return Evaluation("rejected", "failed", reason)
+        if not ready:
+            raise UserError("a worker could not start: its message stands above")
         how = f"exit code {process.returncode}"
         if process.returncode < 0:
             how = f"signal {-process.returncode}: often too little memory"
         return Evaluation("rejected", "failed", f"the training process died twice ({how})")
 
-    def _exchange(self, process: subprocess.Popen[bytes], job: Job) -> Evaluation:
-        assert process.stdin is not None and process.stdout is not None
-        wire.send(process.stdin, wire.job_frame(job))
-        return wire.read_evaluation(wire.receive(process.stdout))
-
     def _worker(self, number: int) -> subprocess.Popen[bytes]:
-        """Returns the worker's process, started and ready."""
+        """Returns the worker's process, started if there is none."""
         if number in self._running:
             return self._running[number]
         process = subprocess.Popen(
@@ -132,18 +122,21 @@ class LocalExecutor:
             # Signals from the terminal go to the run, which ends its workers itself.
             start_new_session=True,
         )
-        self._running[number] = process
         os.sched_setaffinity(process.pid, devices.cores(number, self.workers))
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            wire.send(process.stdin, self._hello)
-            wire.receive(process.stdout)
-        except (FrameError, OSError) as error:
-            self._stop(number)
-            raise UserError("a worker could not start: its message stands above") from error
+        self._running[number] = process
         return process
 
+    def _await_ready(self, number: int, process: subprocess.Popen[bytes]) -> None:
+        """Has a new worker build its problem, and waits until it did."""
+        if number in self._ready:
+            return
+        assert process.stdin is not None and process.stdout is not None
+        wire.send(process.stdin, self._hello)
+        wire.receive(process.stdout)
+        self._ready.add(number)
+
     def _stop(self, number: int) -> None:
+        self._ready.discard(number)
         process = self._running.pop(number, None)
         if process is None:
             return
@@ -152,3 +145,26 @@ class LocalExecutor:
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _exchange(process: subprocess.Popen[bytes], job: Job) -> Evaluation:
+    assert process.stdin is not None and process.stdout is not None
+    wire.send(process.stdin, wire.job_frame(job))
+    return wire.read_evaluation(wire.receive(process.stdout))
+
+
+@contextlib.contextmanager
+def _deadline(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Kills the process after so many seconds; the event says whether that happened."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, expire)
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
