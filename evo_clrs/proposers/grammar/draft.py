@@ -102,6 +102,11 @@ class Draft:
         self._names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         self._names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
 
+        self._owners: dict[str, list[ast.stmt]] = {}
+        for statement in self.body:
+            for name in touched(statement):
+                self._owners.setdefault(name, []).append(statement)
+
     # Reading.
 
     def value(self, node: ast.AST) -> Value:
@@ -148,8 +153,7 @@ class Draft:
     def definition(self, node: ast.expr) -> ast.expr:
         """Returns the expression behind a name that is assigned once, else the node itself."""
         if isinstance(node, ast.Name):
-            owners = [statement for statement in self.body if node.id in touched(statement)]
-            match owners:
+            match self._owners.get(node.id):
                 case [ast.Assign(targets=[ast.Name()], value=value)]:
                     return self.definition(value)
         return node

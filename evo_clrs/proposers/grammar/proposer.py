@@ -10,6 +10,7 @@ from evo_clrs.proposers.grammar.by_slot import grammar_for
 from evo_clrs.proposers.grammar.by_slot.base import SlotGrammar
 from evo_clrs.proposers.grammar.clean import clean, loaded, normal_form
 from evo_clrs.proposers.grammar.draft import Draft
+from evo_clrs.proposers.grammar.growth import is_steady
 from evo_clrs.proposers.grammar.layout import write
 from evo_clrs.proposers.grammar.prepare import prepare
 from evo_clrs.proposers.grammar.values import Array, Layer, ShapeError
@@ -17,7 +18,7 @@ from evo_clrs.proposers.grammar.values import Array, Layer, ShapeError
 # How often a proposal is made by one, two and three edits.
 EDIT_COUNTS = (0.45, 0.35, 0.2)
 MAX_BYTES = 12_000  # no proposal is larger
-CROWDED_BYTES = 5_000  # beyond, edits prefer to remove
+CROWDED_BYTES = 4_000  # beyond, edits prefer to remove
 _TRIES = 60
 
 
@@ -99,7 +100,7 @@ def _edited(
 
 
 def _is_sound(after: Draft, before: Draft, grammar: SlotGrammar) -> bool:
-    """Whether a program still fits its slot, reads what it must, and is not too large."""
+    """Whether a program still fits its slot, reads what it must, stays moderate and small."""
     if before.shapes.fits(before.slot) and not after.shapes.fits(after.slot):
         return False
     read = loaded(after.body)
@@ -109,6 +110,8 @@ def _is_sound(after: Draft, before: Draft, grammar: SlotGrammar) -> bool:
         if tensor.name in grammar.essential
     }
     if not read & essential:
+        return False
+    if grammar.state and is_steady(before, *grammar.state) > is_steady(after, *grammar.state):
         return False
     layers = any(isinstance(value, Layer) for value in after.shapes.values.values())
     limit = max(grammar.max_elements, elements(before, grammar))

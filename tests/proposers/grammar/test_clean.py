@@ -1,4 +1,3 @@
-
 import pytest
 
 from evo_clrs import slots

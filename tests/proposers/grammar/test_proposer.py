@@ -92,7 +92,7 @@ def test_proposing_needs_no_jax():
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: slot.name)
 def test_a_survey_shows_every_kind_of_edit(slot):
     seeds = programs.seeds(slot.name)
-    count = 200
+    count = 150
     surveyed = list(survey_proposals(slot, seeds, count, seed=1))
     assert [p.source for _, p in surveyed[:5]] == [
         p.source for _, p in survey_proposals(slot, seeds, 5, seed=1)

@@ -17,6 +17,7 @@ class SlotGrammar:
       essential: inputs of which at least one must be read.
       sizes: a value for each symbol at which `max_elements` is counted.
       max_elements: how many numbers all named arrays of a program may hold, per batch entry.
+      state: the input that holds what an earlier step put out, and the position of that output.
     """
 
     edits: Mapping[str, Edit]
@@ -25,3 +26,4 @@ class SlotGrammar:
     essential: tuple[str, ...]
     sizes: Mapping[str, int]
     max_elements: float
+    state: tuple[str, int] | None = None

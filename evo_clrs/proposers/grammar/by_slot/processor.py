@@ -25,4 +25,5 @@ GRAMMAR = SlotGrammar(
     sizes={"B": 1, "N": 16, "H": 128, "K": 8},
     # Triplet-GMPNN's named arrays hold 0.4 million.
     max_elements=1.5e6,
+    state=("hidden", 0),
 )

@@ -5,5 +5,8 @@ import dataclasses
 from evo_clrs.proposers.grammar.by_slot import processor
 
 GRAMMAR = dataclasses.replace(
-    processor.GRAMMAR, title="Messages for pairs by edits", essential=("z", "edge_fts")
+    processor.GRAMMAR,
+    title="Messages for pairs by edits",
+    essential=("z", "edge_fts"),
+    state=None,
 )

@@ -97,17 +97,14 @@ def _covers(draft: Draft, terms: list[ast.expr], whole: object) -> bool:
 
 def _join(draft: Draft, rng: random.Random) -> str | None:
     """Puts features beside the input of a layer."""
-    sites = draft.sites(names=True)
-    layered = []
-    for site in sites:
-        for node, statement in draft.expressions():
-            if (
-                statement is site.statement
-                and isinstance(node, ast.Call)
-                and node.args[:1] == [site.node]
-                and draft.library(node.func) in ("hk.Linear", "hk.nets.MLP")
-            ):
-                layered.append(site)
+    read = {
+        id(node.args[0])
+        for node, _ in draft.expressions()
+        if isinstance(node, ast.Call)
+        and node.args
+        and draft.library(node.func) in ("hk.Linear", "hk.nets.MLP")
+    }
+    layered = [site for site in draft.sites(names=True) if id(site.node) in read]
     rng.shuffle(layered)
     for site in layered:
         names = {n.id for n in ast.walk(draft.definition(site.node)) if isinstance(n, ast.Name)}
