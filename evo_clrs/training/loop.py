@@ -177,6 +177,36 @@ def make_call(
     return call
 
 
+class Compiled(NamedTuple):
+    """The steps of a training, compiled; good for every state and key of the same shapes.
+
+    Attributes:
+      call: what `make_call` returns, compiled, with its state donated.
+      seconds: what that took.
+      temporary_bytes: memory that the compiled steps need beside their arguments.
+    """
+
+    call: Callable[[State, jax.Array, Sequence[Pool]], tuple[State, jax.Array]]
+    seconds: float
+    temporary_bytes: int
+
+
+def compile_steps(
+    loss: Loss, draw: Draw, pools: Sequence[Pool], state: State, training: Training
+) -> Compiled:
+    """Returns the steps from this state on, compiled; see `train` for the arguments.
+
+    Raises:
+      Rejected: at stage `failed`: memory ran out.
+    """
+    begin = time.perf_counter()
+    with _memory_guard():
+        call = make_call(loss, draw, len(pools), training, int(state.step))
+        key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
+        compiled = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools)).compile()
+    return Compiled(compiled, time.perf_counter() - begin, _temporary_bytes(compiled))
+
+
 def train(
     loss: Loss,
     draw: Draw,
@@ -186,6 +216,7 @@ def train(
     key: jax.Array,
     validate: Callable[[Params], Mapping[str, float]] | None = None,
     on_call: Callable[[State, np.ndarray], None] | None = None,
+    compiled: Compiled | None = None,
 ) -> Outcome:
     """Trains from a state up to `training.steps`.
 
@@ -199,48 +230,64 @@ def train(
       validate: scores parameters; must return a `score`, of which more is better.
       on_call: told the state and the losses after each call, e.g. to show progress or to keep a
         checkpoint. The state is gone after the next call: copy what is to be kept.
+      compiled: what `compile_steps` gave for these arguments, e.g. for a training from another
+        seed; compiled here if None.
 
     Raises:
       Rejected: at stage `failed`: a loss is not finite, the time is over, or memory ran out.
     """
     clock = _Clock(training.max_seconds)
-    first = int(state.step)
     with _memory_guard():
         with clock.counting("compile"):
             pools, state = jax.device_put((tuple(pools), state))
             state = jax.tree.map(jnp.copy, state)  # the caller's arrays are not donated
-            call = make_call(loss, draw, len(pools), training, first)
-            compiled = jax.jit(call, donate_argnums=0).lower(state, key, pools).compile()
-        step, losses, validations = first, [], []
-        best, best_step, best_score = None, 0, -math.inf
+            steps = compiled or compile_steps(loss, draw, pools, state, training)
+        step, looks = int(state.step), _Looks(validate)
+        losses: list[np.ndarray] = []
         while step < training.steps:
             clock.check(step)
             with clock.counting("train"):
-                state, values = compiled(state, key, pools)
-                values = np.asarray(values)[: training.steps - step]
+                state, fetched = steps.call(state, key, pools)
+                values = np.asarray(fetched)[: training.steps - step]
             _check_finite(values, step)
             step += len(values)
             losses.append(values)
             if validate and (step == training.steps or step % training.validate_every == 0):
                 with clock.counting("score"):
-                    metrics = validate(state.params)
-                validations.append((step, metrics))
-                if best is None or metrics["score"] > best_score:
-                    best, best_step = jax.tree.map(jnp.copy, state.params), step
-                    best_score = metrics["score"]
+                    looks.take(state.params, step)
             if on_call:
                 on_call(state, values)
     return Outcome(
         state=state,
         losses=np.concatenate(losses) if losses else np.zeros(0),
-        validations=tuple(validations),
-        best=best,
-        best_step=best_step,
+        validations=tuple(looks.taken),
+        best=looks.best,
+        best_step=looks.best_step,
         compile_seconds=clock.seconds["compile"],
         train_seconds=clock.seconds["train"],
         score_seconds=clock.seconds["score"],
-        temporary_bytes=_temporary_bytes(compiled),
+        temporary_bytes=steps.temporary_bytes,
     )
+
+
+class _Looks:
+    """Validations, and the parameters of the best one."""
+
+    def __init__(self, validate: Callable[[Params], Mapping[str, float]] | None):
+        self.taken: list[tuple[int, Mapping[str, float]]] = []
+        self.best: Params | None = None
+        self.best_step = 0
+        self._validate = validate
+        self._best_score = -math.inf
+
+    def take(self, params: Params, step: int) -> None:
+        """Validates parameters after so many steps."""
+        assert self._validate is not None
+        metrics = self._validate(params)
+        self.taken.append((step, metrics))
+        if self.best is None or metrics["score"] > self._best_score:
+            self.best, self.best_step = jax.tree.map(jnp.copy, params), step
+            self._best_score = metrics["score"]
 
 
 class _Clock:

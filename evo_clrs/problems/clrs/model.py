@@ -15,6 +15,7 @@ of it is used here.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,8 +94,12 @@ class Model:
     options: ModelOptions = ModelOptions()
 
     def init(self, key: jax.Array) -> Parameters:
-        """Returns fresh parameters; compiles, but runs no message passing."""
-        return jax.jit(self._init)(key)
+        """Returns fresh parameters; compiles once, and runs no message passing."""
+        return self._compiled_init(key)
+
+    @functools.cached_property
+    def _compiled_init(self) -> Any:
+        return jax.jit(self._init)
 
     def shapes(self) -> Parameters:
         """Returns the parameters' shapes, without drawing them."""

@@ -218,9 +218,11 @@ class ClrsProblem:
         final = None
         if split != "validation":
             final = make_scorer(model, self._pool(split), options.batch_size)
-        results, spent = [], Cost(compile_seconds=validate.compile_seconds)
+        state = loop.start(model.shapes(), training)
+        steps = loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
+        results, spent = [], Cost(compile_seconds=validate.compile_seconds + steps.seconds)
         for seed in seeds:
-            result, took = self._train(model, training, seed, validate, final)
+            result, took = self._train(model, training, seed, steps, validate, final)
             results.append(result)
             spent += took
         metrics = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
@@ -238,6 +240,7 @@ class ClrsProblem:
         model: Model,
         training: loop.Training,
         seed: int,
+        steps: loop.Compiled,
         validate: Scorer,
         final: Scorer | None,
     ) -> tuple[dict[str, float], Cost]:
@@ -251,6 +254,7 @@ class ClrsProblem:
             training=training,
             key=train_key,
             validate=lambda params: validate(params, score_key),
+            compiled=steps,
         )
         best = max(scores["score"] for _, scores in outcome.validations)
         metrics = {
