@@ -16,6 +16,9 @@ from evo_clrs.proposers.grammar.values import (
     Value,
 )
 
+# Tuples are not followed beyond this many items.
+LONGEST = 64
+
 
 def arithmetic(op: ast.operator, left: Value, right: Value) -> Value:
     """Returns what `left op right` gives."""
@@ -25,7 +28,9 @@ def arithmetic(op: ast.operator, left: Value, right: Value) -> Value:
         return Items(left.items + right.items)
     if isinstance(left, Items) and isinstance(right, Size) and isinstance(op, ast.Mult):
         times = right.dim.number
-        return UNKNOWN if times is None else Items(left.items * times)
+        if times is None or len(left.items) * times > LONGEST:
+            return UNKNOWN
+        return Items(left.items * times)
     if isinstance(op, ast.MatMult):
         return rules.matmul(left, right)
     if isinstance(left, Array) or isinstance(right, Array):

@@ -21,6 +21,7 @@ from evo_clrs.proposers.grammar.values import (
     Layer,
     Library,
     Local,
+    ShapeError,
     Size,
     Value,
     join,
@@ -29,6 +30,7 @@ from evo_clrs.proposers.grammar.values import (
 Scope = dict[str, Value]
 _LONGEST_LOOP = 16
 _DEEPEST_CALL = 8
+_MOST_STEPS = 50_000
 
 
 class _Return(Exception):
@@ -51,6 +53,7 @@ class Reader:
         self.scopes: dict[ast.stmt, Scope] = {}
         self.top: Scope = {}
         self.depth = 0
+        self.steps = 0
         self.libraries = set(slot.imports.values())
 
     # Functions and classes.
@@ -228,6 +231,9 @@ class Reader:
 
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """Returns what an expression stands for, and keeps it."""
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise ShapeError("the program is too long to read")
         value = self._value(node, scope)
         self.values[node] = join(self.values.get(node), value)
         return value

@@ -248,7 +248,7 @@ def _split(ary: Value, indices_or_sections: Value, axis: Value = ZERO) -> Value:
         return UNKNOWN
     axes = axes_of(axis, len(ary.shape))
     parts = indices_or_sections.dim.number
-    if axes is None or not parts:
+    if axes is None or parts is None or not 0 < parts <= 64:
         return UNKNOWN
     dim = ary.shape[axes[0]].over(Dim.of(parts))
     if dim is None:
