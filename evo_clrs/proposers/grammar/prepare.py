@@ -2,7 +2,7 @@
 
 import ast
 
-from evo_clrs import slots
+from evo_clrs import program, slots
 from evo_clrs.proposers.grammar.shapes import main_function
 
 COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
@@ -13,10 +13,10 @@ def prepare(source: str, slot: slots.Slot) -> ast.Module:
     """Returns the tree of a program, locals of its main function assigned once where possible.
 
     Raises:
-      SyntaxError: it does not parse.
+      ValueError: it does not parse, see `program.parse`.
       ShapeError: it lacks the slot's definition.
     """
-    tree = ast.parse(source)
+    tree = program.parse(source)
     main = main_function(tree, slot)
     main.body = [_plain(statement) for statement in main.body]
     _assign_once(main)

@@ -44,7 +44,7 @@ class Grammar:
         for parent in request.parents:
             try:
                 parents.append(Draft(clean(prepare(parent.source, slot), slot), slot))
-            except (SyntaxError, ShapeError):
+            except (ValueError, ShapeError, RecursionError):
                 continue
         return [
             _propose(parents, grammar, randomness.generator(seed, self.name, request.index, sample))
@@ -92,7 +92,7 @@ def _edited(
                 if change is None:
                     break
                 after = Draft(clean(draft.tree, base.slot), base.slot)
-            except (LookupError, ShapeError):
+            except (LookupError, ShapeError, RecursionError):
                 continue
             if normal_form(after.tree) != before and _is_sound(after, base, grammar):
                 return after, kind, change

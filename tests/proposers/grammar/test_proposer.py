@@ -65,7 +65,8 @@ def test_unreadable_parents_are_left_out():
     slot, good = slots.TRIPLET, SOURCES["triplet"][0]
     (child,) = Grammar().propose(request_for("def (", "x = 1", good), slot, "", 0)
     static.check(child.source, slot)
-    (nothing,) = Grammar().propose(request_for("def ("), slot, "", 0)
+    deep = good.replace("axis=1)", f"axis={'-' * 2000}1)")
+    (nothing,) = Grammar().propose(request_for("def (", "\0", deep), slot, "", 0)
     assert nothing == records.Proposal(source="")
 
 
