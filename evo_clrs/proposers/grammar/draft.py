@@ -152,10 +152,12 @@ class Draft:
 
     def definition(self, node: ast.expr) -> ast.expr:
         """Returns the expression behind a name that is assigned once, else the node itself."""
-        if isinstance(node, ast.Name):
+        seen: set[str] = set()
+        while isinstance(node, ast.Name) and node.id not in seen:
+            seen.add(node.id)
             match self._owners.get(node.id):
                 case [ast.Assign(targets=[ast.Name()], value=value)]:
-                    return self.definition(value)
+                    node = value
         return node
 
     def is_masked(self, node: ast.expr) -> bool:

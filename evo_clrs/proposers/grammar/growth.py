@@ -39,6 +39,7 @@ def growth(draft: Draft, node: ast.expr, state: str) -> int:
 
     def of(node: ast.expr) -> int:
         if id(node) not in known:
+            known[id(node)] = GROWING  # what a name that refers to itself is taken for
             known[id(node)] = look(node)
         return known[id(node)]
 
