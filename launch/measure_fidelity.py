@@ -93,24 +93,22 @@ def _sources(problem: Problem, count: int) -> Iterator[tuple[str, str]]:
 def _train(
     problem: Problem, found: Sequence[Traced], kind: str, seeds: Sequence[int], done: Path
 ) -> None:
-    """Trains each program once a seed, appending a line for each training."""
-    known = {(line["program"], line["kind"], line["seed"]) for line in _lines(done)}
+    """Trains each program from these seeds, appending a line for each program."""
+    known = {(line["program"], line["kind"]) for line in _lines(done)}
     placement = executors.Placement(search.WORKERS.value, search.PLATFORM.value)
     with executors.make("local", problem, placement) as executor, done.open("a") as out:
         waiting = {}
-        for seed in seeds:
-            for entry in found:
-                if (entry.program, kind, seed) not in known:
-                    job = executors.Job(entry.graph, "validation", (seed,))
-                    waiting[executor.submit(job)] = (entry, seed)
+        for entry in found:
+            if (entry.program, kind) not in known:
+                job = executors.Job(entry.graph, "validation", tuple(seeds))
+                waiting[executor.submit(job)] = entry
         for number, future in enumerate(as_completed(waiting), 1):
-            entry, seed = waiting[future]
-            evaluation = future.result()
+            entry, evaluation = waiting[future], future.result()
             line = {
                 "program": entry.program,
                 "name": entry.name,
                 "kind": kind,
-                "seed": seed,
+                "seeds": list(seeds),
                 "reason": evaluation.reason,
                 **evaluation.metrics,
                 **dataclasses.asdict(evaluation.cost),
@@ -123,16 +121,16 @@ def _train(
 
 def _report(found: Sequence[Traced], done: Path, folder: Path, given: dict[str, Any]) -> None:
     """Prints and writes the rank correlation of programs that both trainings could score."""
-    scores: dict[tuple[str, str], list[float]] = {}
-    for line in _lines(done):
-        if "val_accuracy" in line:
-            key = (line["program"], line["kind"])
-            scores.setdefault(key, []).append(line["val_accuracy"])
+    scores = {
+        (line["program"], line["kind"]): line["val_accuracy"]
+        for line in _lines(done)
+        if "val_accuracy" in line
+    }
     rows = []
     for entry in found:
-        shorts, longs = scores.get((entry.program, "short")), scores.get((entry.program, "long"))
-        if shorts and longs and len(longs) == len(_LONG_SEEDS):
-            rows.append((entry.name, shorts[0], sum(longs) / len(longs)))
+        first, second = (scores.get((entry.program, kind)) for kind in ("short", "long"))
+        if first is not None and second is not None:
+            rows.append((entry.name, first, second))
     pairs = [row[1:] for row in rows]
     low, high = bootstrap_interval(pairs, rank_correlation)
     for name, first, second in sorted(rows, key=lambda row: -row[2]):

@@ -148,9 +148,7 @@ def test_an_interruption_keeps_everything_and_says_how_to_go_on(finished, tmp_pa
     last = stderr.strip().splitlines()[-1]
     assert "kept" in last and str(folder) in last
     command = last.split("to go on: ")[1].split()
-    done = subprocess.run(
-        command, cwd=ROOT, env=QUICK, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run(command, cwd=ROOT, env=QUICK, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     with Store.read(whole) as first, Store.read(folder) as second:
         assert outcome(first) == outcome(second)
