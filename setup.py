@@ -12,8 +12,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
-    # Programs are data: source files that are read, never imported.
-    package_data={"evo_clrs": ["proposers/templates/*.txt"], "launch": ["presets/*.flags"]},
+    package_data={"launch": ["presets/*.flags"]},
     install_requires=[
         "absl-py>=2.1",
         "chex>=0.1.90",

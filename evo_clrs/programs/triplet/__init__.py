@@ -1,0 +1,1 @@
+"""Programs of the slot `triplet`, read as text."""
