@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
                 "train_steps": TRAIN_STEPS.value,
                 "validate_every": TRAIN_STEPS.value,
                 "train_lengths": (4,),
-                "validation_length": 6,
+                "validation_length": 4,
                 "validation_count": 4,
                 "train_count": 64,
             },
