@@ -159,7 +159,7 @@ class Experiment:
                 self._admit(candidate)
                 self._collect(timeout=0.0)
         while self._training:
-            self._progress.update(doing=f"training {len(self._training)} programs")
+            self._progress.update(doing=f"training, {len(self._training)} to go")
             self._collect(timeout=1.0)
         told = [self._store.candidate(index) for index in indices]
         return [candidate for candidate in told if candidate is not None]
@@ -267,7 +267,7 @@ class Experiment:
             graph = self._jail.trace(self._problem.slot, candidate.source, self._problem.sizes)
             waiting[self._executor.submit(Job(graph, "selection", seeds))] = candidate
         while waiting:
-            self._progress.update(doing=f"selecting: {len(waiting)} trainings left")
+            self._progress.update(doing=f"selecting, {len(waiting)} to go")
             done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in done:
                 self._record_selection(waiting.pop(future), future.result())
