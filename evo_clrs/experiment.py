@@ -30,7 +30,7 @@ class Settings:
 
     Attributes:
       seed: the run seed; every random draw is keyed by it.
-      finalists: how many of the best programs are trained again on selection data.
+      finalists: how many of the best children are trained again on selection data, with all seeds.
       selection_trainings: how many fresh training seeds each of them gets.
     """
 
@@ -137,7 +137,9 @@ class Experiment:
         if self._store.request(request.index) is None:
             self._store.record_request(request, prompt)
         self._progress.update(doing=f"asking {self._proposer.name}")
+        started = time.monotonic()
         proposals = self._proposer.propose(request, self._problem.slot, prompt, self._settings.seed)
+        proposals = _timed(proposals, time.monotonic() - started)
         self._store.record_proposals(request.index, proposals)
         return proposals
 
@@ -274,8 +276,10 @@ class Experiment:
 
     def _finalists(self) -> Sequence[Candidate]:
         """The best programs of the search and all seeds that were scored, each once."""
-        children = self._strategy.best(self._settings.finalists)
-        seeds = [c for c in self._store.candidates() if c.request is None]
+        everybody = self._store.candidates()
+        ranked = self._strategy.best(len(everybody))
+        children = [c for c in ranked if c.request is not None][: self._settings.finalists]
+        seeds = [c for c in everybody if c.request is None]
         chosen = {candidate.index: candidate for candidate in [*seeds, *children]}
         return [c for c in chosen.values() if c.evaluation is not None and c.evaluation.scored]
 
@@ -285,6 +289,14 @@ class Experiment:
             metrics = self._problem.metrics(evaluation, candidate.evaluation.facts)
             evaluation = dataclasses.replace(evaluation, metrics=metrics)
         selection.record(self._store, candidate, evaluation)
+
+
+def _timed(proposals: Sequence[Proposal], seconds: float) -> Sequence[Proposal]:
+    """Shares the time of a request among its replies, where the proposer does not tell theirs."""
+    if any(proposal.seconds for proposal in proposals):
+        return proposals
+    share = seconds / max(1, len(proposals))
+    return [dataclasses.replace(proposal, seconds=share) for proposal in proposals]
 
 
 def check_seeds(problem: Problem) -> None:

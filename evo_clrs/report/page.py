@@ -192,17 +192,18 @@ def _comparison(store: Store) -> str:
         else "Scores of the search itself, which flatter the winner; selection scores come last."
     )
     table = _table(
-        ("program", "parameters", "parameters against best seed", shown.measure),
+        ("program", "parameters", "against fittest seed", shown.measure, "fitness"),
         [
             (
                 row.name + (" (seed)" if row.seed else ""),
                 _number(row.size),
                 _minus(row.change),
                 _number(row.score),
+                _number(row.fitness),
             )
             for row in shown.rows
         ],
-        3,
+        4,
         ["" if row.seed else "child" for row in shown.rows],
     )
     return _section("Seeds against the best", note, table)

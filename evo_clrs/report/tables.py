@@ -73,10 +73,11 @@ def seeds_against_best(store: Store) -> rich.table.Table:
     table.add_column("parameters", justify="right")
     table.add_column("change", justify="right")
     table.add_column(shown.measure, justify="right")
+    table.add_column("fitness", justify="right")
     for row in shown.rows:
         style = "" if row.seed else "bold"
         cells = for_terminal(row.name), number(row.size), row.change, number(row.score)
-        table.add_row(*cells, style=style)
+        table.add_row(*cells, number(row.fitness), style=style)
     return table
 
 
@@ -88,8 +89,9 @@ class Row:
       name: what to call it.
       seed: whether it is a seed.
       size: its parameters.
-      change: parameters against the best seed, in per cent.
+      change: parameters against the fittest seed, in per cent.
       score: how good it is.
+      fitness: what the search would maximise, with this score in it.
     """
 
     name: str
@@ -97,11 +99,12 @@ class Row:
     size: float
     change: str
     score: float
+    fitness: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Seeds against the best programs, best score first.
+    """Seeds against the best programs, fittest first.
 
     Attributes:
       rows: the programs.
@@ -118,7 +121,7 @@ def comparison(store: Store) -> Comparison:
     """Returns seeds against best programs, by `selection` events if there are any.
 
     The data of such an event holds `candidate`, its index, and `metrics`, where `accuracy` is the
-    score on selection data.
+    score on selection data and `fitness` the fitness with that score.
     """
     candidates = store.candidates()
     by_index = {candidate.index: candidate for candidate in candidates}
@@ -138,15 +141,15 @@ def comparison(store: Store) -> Comparison:
         if c.evaluation is not None
     }
     found = [
-        (by_index[index], metrics["num_params"], metrics[measure.metric])
+        (by_index[index], metrics["num_params"], metrics[measure.metric], metrics["fitness"])
         for index, metrics in held.items()
-        if "num_params" in metrics and measure.metric in metrics
+        if {"num_params", "fitness", measure.metric} <= set(metrics)
     ]
-    found.sort(key=lambda row: (-measure.sign * row[2], row[1], row[0].index))
-    base = next((size for c, size, _ in found if c.request is None), None)
+    found.sort(key=lambda row: (-row[3], row[1], row[0].index))
+    base = next((size for c, size, _, _ in found if c.request is None), None)
     rows = tuple(
-        Row(title(c), c.request is None, size, _change(size, base), score)
-        for c, size, score in found
+        Row(title(c), c.request is None, size, _change(size, base), score, fitness)
+        for c, size, score, fitness in found
     )
     return Comparison(rows, measure.label, bool(selection))
 
