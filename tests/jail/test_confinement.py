@@ -1,8 +1,8 @@
 """What the guest can reach: nothing. Each wall also on its own, without the others around it."""
 
 import os
-import re
 import platform
+import re
 import socket
 import subprocess
 import sys
