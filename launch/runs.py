@@ -54,7 +54,17 @@ def begin(store: Store, jail: Jail, executor: Executor) -> None:
 
 def progress(store: Store, total: int) -> Progress:
     """Returns the progress display of a run of so many programs, counting those it has."""
-    return Progress(total, done=sum(c.evaluation is not None for c in store.candidates()))
+    known = [c.evaluation for c in store.candidates() if c.evaluation is not None]
+    shown = Progress(total, done=len(known))
+    duplicate = sum(evaluation.stage.startswith("duplicate") for evaluation in known)
+    scored = sum(evaluation.stage == "scored" for evaluation in known)
+    rejected = len(known) - scored - duplicate
+    best = store.best()
+    shown.update(
+        counts={"scored": scored, "duplicate": duplicate, "rejected": rejected},
+        best=best.evaluation.metrics["fitness"] if best and best.evaluation else None,
+    )
+    return shown
 
 
 @contextlib.contextmanager
