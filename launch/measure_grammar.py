@@ -35,6 +35,7 @@ COUNT = flags.DEFINE_integer("count", 500, "Proposals for each slot.")
 TASK = flags.DEFINE_string("task", "bfs", "Task that proposals should matter to and train on.")
 SLOTS = flags.DEFINE_list("slots", ["processor", "triplet"], "Slots to measure.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the proposals.")
+EVERY = flags.DEFINE_integer("every", 1, "Train each so-many-th proposal, 1 for all of them.")
 TRAIN_STEPS = flags.DEFINE_integer("train_steps", 20, "Steps after which losses must be finite.")
 
 # Edits that change no more than a constant or an activation.
@@ -50,12 +51,12 @@ class Fate:
     traced: bool = False
     new: bool = False
     live: bool = False
-    finite: bool = False
+    finite: bool | None = None  # None where it was not trained
 
     @property
-    def useful(self) -> bool:
-        """Live, more than a constant or an activation, and finite after some steps."""
-        return self.live and self.finite and not set(self.edits) <= _SMALL
+    def matters(self) -> bool:
+        """Live, and more than a constant or an activation."""
+        return self.live and not set(self.edits) <= _SMALL
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
         with Jail() as jail, executors.make("local", problem, executors.Placement()) as executor:
             fates = _measure(problem, jail, executor, folder / f"{slot}.jsonl")
         _show(slot, fates)
-        summary = [dataclasses.asdict(fate) | {"useful": fate.useful} for fate in fates]
+        summary = [dataclasses.asdict(fate) | {"matters": fate.matters} for fate in fates]
         (folder / f"{slot}-fates.json").write_text(json.dumps(summary) + "\n")
 
 
@@ -117,7 +118,8 @@ def _measure(problem: Problem, jail: Jail, executor: Executor, done: Path) -> li
                 continue
             fate.live, fate.new = True, print_ not in seen
             seen.add(print_)
-            if print_ not in by_print and print_ not in known:
+            picked = len(fates) % EVERY.value == 0
+            if picked and print_ not in by_print and print_ not in known:
                 job = Job(graph, "validation", (0,))
                 waiting[executor.submit(job)] = print_
             by_print.setdefault(print_, []).append(fate)
@@ -133,7 +135,7 @@ def _measure(problem: Problem, jail: Jail, executor: Executor, done: Path) -> li
                 print(f"{problem.slot.name}: {number} of {len(waiting)} trained", flush=True)
     for print_, group in by_print.items():
         for fate in group:
-            fate.finite = known[print_]
+            fate.finite = known.get(print_)
     return fates
 
 
@@ -146,6 +148,9 @@ def _traced_seeds(problem: Problem, jail: Jail) -> Iterator[tuple[Graph, str]]:
 def _show(slot: str, fates: Sequence[Fate]) -> None:
     """Prints the shares that the grammar is held to."""
     total = len(fates)
+    matter = [fate for fate in fates if fate.matters]
+    trained = [fate for fate in matter if fate.finite is not None]
+    finite = sum(bool(fate.finite) for fate in trained) / max(1, len(trained))
     table = rich.table.Table(title=f"{slot}: {total} grammar proposals on {TASK.value}")
     table.add_column("share of all proposals")
     table.add_column("figure", justify="right")
@@ -153,9 +158,10 @@ def _show(slot: str, fates: Sequence[Fate]) -> None:
     for name, count, bar in (
         ("trace", sum(fate.traced for fate in fates), 0.90),
         ("new fingerprint", sum(fate.new for fate in fates), 0.70),
-        ("live, more than small, finite", sum(fate.useful for fate in fates), 0.50),
+        ("live, more than small, finite", len(matter) * finite, 0.50),
     ):
         table.add_row(name, f"{count / total:.1%}", f"{bar:.0%}")
+    table.add_row(f"finite, of {len(trained)} trained", f"{finite:.1%}", "")
     kinds = Counter(edit for fate in fates for edit in set(fate.edits))
     for kind, count in kinds.most_common():
         table.add_row(f"edit: {kind}", f"{count / total:.1%}", "2%")
