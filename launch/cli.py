@@ -38,6 +38,8 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
         _complain(_bad_flags_text(error))
         sys.exit(_BAD_FLAGS)
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts background jobs with SIGINT ignored; who sends it to one means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main(positional)
     except flags.Error as error:
