@@ -230,8 +230,7 @@ def train(
       validate: scores parameters; must return a `score`, of which more is better.
       on_call: told the state and the losses after each call, e.g. to show progress or to keep a
         checkpoint. The state is gone after the next call: copy what is to be kept.
-      compiled: what `compile_steps` gave for these arguments, e.g. for a training from another
-        seed; compiled here if None.
+      compiled: what `compile_steps` gave, e.g. for another seed; compiled here if None.
 
     Raises:
       Rejected: at stage `failed`: a loss is not finite, the time is over, or memory ran out.

@@ -35,65 +35,75 @@ def growth(draft: Draft, node: ast.expr, state: str) -> int:
       BOUNDED if it does not, STEADY if at most as fast, GROWING if it may grow faster or if it is
       not known.
     """
-    known: dict[int, int] = {}
+    return _Growth(draft, state).of(node)
 
-    def of(node: ast.expr) -> int:
-        if id(node) not in known:
-            known[id(node)] = GROWING  # what a name that refers to itself is taken for
-            known[id(node)] = look(node)
-        return known[id(node)]
 
-    def worst(nodes: list[ast.expr]) -> int:
-        return max(map(of, nodes), default=BOUNDED)
+class _Growth:
+    """Looks at expressions of one draft, each once."""
 
-    def look(node: ast.expr) -> int:
+    def __init__(self, draft: Draft, state: str):
+        self._draft = draft
+        self._state = state
+        self._known: dict[int, int] = {}
+
+    def of(self, node: ast.expr) -> int:
+        """Returns the growth of an expression."""
+        if id(node) not in self._known:
+            self._known[id(node)] = GROWING  # what a name that refers to itself is taken for
+            self._known[id(node)] = self._look(node)
+        return self._known[id(node)]
+
+    def _worst(self, nodes: list[ast.expr]) -> int:
+        return max(map(self.of, nodes), default=BOUNDED)
+
+    def _look(self, node: ast.expr) -> int:
         match node:
             case ast.Name(id=name):
-                definition = draft.definition(node)
+                definition = self._draft.definition(node)
                 if definition is not node:
-                    return of(definition)
-                if name in draft.inputs or not isinstance(draft.value(node), Array):
-                    return STEADY if name == state else BOUNDED
+                    return self.of(definition)
+                if name in self._draft.inputs or not isinstance(self._draft.value(node), Array):
+                    return STEADY if name == self._state else BOUNDED
                 return GROWING
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                return worst(parts)
+                return self._worst(parts)
             case ast.Subscript(value=inner) | ast.UnaryOp(operand=inner):
-                return of(inner)
+                return self.of(inner)
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
-                return min(of(left) + of(right), GROWING)
+                return min(self.of(left) + self.of(right), GROWING)
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                return product([left, right])
-            case ast.BinOp(left=left, op=ast.Div(), right=right) if of(right) == BOUNDED:
-                return of(left)
+                return self._product([left, right])
+            case ast.BinOp(left=left, op=ast.Div(), right=right) if self.of(right) == BOUNDED:
+                return self.of(left)
             case ast.Compare() | ast.Attribute():
                 return BOUNDED
             case ast.Call():
-                return called(node)
+                return self._called(node)
         inside = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
-        return GROWING if worst(inside) else BOUNDED
+        return GROWING if self._worst(inside) else BOUNDED
 
-    def product(factors: list[ast.expr]) -> int:
-        factors = [factor for factor in factors if not _is_small(draft, factor)]
-        grown = worst(factors)
+    def _product(self, factors: list[ast.expr]) -> int:
+        factors = [factor for factor in factors if not _is_small(self._draft, factor)]
+        grown = self._worst(factors)
         return grown if len(factors) <= 1 or grown == BOUNDED else GROWING
 
-    def called(node: ast.Call) -> int:
-        layer, name = draft.value(node.func), draft.library(node)
+    def _called(self, node: ast.Call) -> int:
+        layer, name = self._draft.value(node.func), self._draft.library(node)
         if name in _SQUASHING or isinstance(layer, Layer) and layer.kind.endswith("Norm"):
             return BOUNDED
         if name in _MIXING and node.args:
-            mixed = draft.definition(node.args[0])
+            mixed = self._draft.definition(node.args[0])
             if isinstance(mixed, ast.BinOp) and isinstance(mixed.op, ast.Mult):
-                return product([mixed.left, mixed.right])
+                return self._product([mixed.left, mixed.right])
             if name != "jnp.sum":
-                return product([arg for arg in node.args if isinstance(draft.value(arg), Array)])
+                return self._product(
+                    [arg for arg in node.args if isinstance(self._draft.value(arg), Array)]
+                )
         inside = [*node.args, *(keyword.value for keyword in node.keywords)]
         if isinstance(node.func, ast.Attribute) and not name:
             inside.append(node.func.value)
-        grown = worst(inside)
+        grown = self._worst(inside)
         return grown if name in _KEEPING or grown == BOUNDED else GROWING
-
-    return of(node)
 
 
 def _is_small(draft: Draft, node: ast.expr) -> bool:
