@@ -9,7 +9,6 @@ Printed are the shares of all proposals; what is in FOLDER already is not traine
 
 import dataclasses
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
@@ -66,11 +65,6 @@ def main(arguments: Sequence[str]) -> None:
         raise flags.Error("give --out=FOLDER and --count of 1 or more")
     folder = Path(OUT.value)
     folder.mkdir(parents=True, exist_ok=True)
-    # Twenty steps tell whether losses are finite; compiling well for them would cost the most.
-    os.environ["XLA_FLAGS"] = (
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-        "--xla_cpu_use_fusion_emitters=false"
-    )
     for slot in SLOTS.value:
         problem = problems.make(
             "clrs",
