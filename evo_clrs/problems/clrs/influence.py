@@ -75,5 +75,4 @@ def live_slot_outputs(
     )
     module = prediction_module(make_model(probe))
     first = len(module.sizes) - len(shapes)  # the slot's arrays come last
-    live = liveness.live_arguments(module.text)
-    return frozenset(i for i in range(len(shapes)) if first + i in live)
+    return liveness.live_slot_outputs(module.text, range(first, len(module.sizes)))
