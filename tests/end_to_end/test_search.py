@@ -26,12 +26,9 @@ TINY = [
 ]
 
 
-# Compiling badly but soon: the searches here take a few steps each.
-QUICK = {
+ON_CPU = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false",
 }
 
 
@@ -39,7 +36,7 @@ def search(*arguments, timeout=300):
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=ROOT,
-        env=QUICK,
+        env=ON_CPU,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -133,7 +130,7 @@ def test_an_interruption_keeps_everything_and_says_how_to_go_on(finished, tmp_pa
     process = subprocess.Popen(
         [*COMMAND, *TINY, f"--run={folder}"],
         cwd=ROOT,
-        env=QUICK,
+        env=ON_CPU,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -148,7 +145,9 @@ def test_an_interruption_keeps_everything_and_says_how_to_go_on(finished, tmp_pa
     last = stderr.strip().splitlines()[-1]
     assert "kept" in last and str(folder) in last
     command = last.split("to go on: ")[1].split()
-    done = subprocess.run(command, cwd=ROOT, env=QUICK, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=ROOT, env=ON_CPU, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     with Store.read(whole) as first, Store.read(folder) as second:
         assert outcome(first) == outcome(second)

@@ -99,9 +99,7 @@ class Model:
 
     @functools.cached_property
     def _compiled_init(self) -> Any:
-        # Runs once a training: compiling it well would take longer than it saves (2.5 against 1.5 s
-        # of CPU time for triplet_gmpnn).
-        return jax.jit(self._init, compiler_options={"xla_backend_optimization_level": 0})
+        return jax.jit(self._init)
 
     def shapes(self) -> Parameters:
         """Returns the parameters' shapes, without drawing them."""
