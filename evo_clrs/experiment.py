@@ -4,12 +4,12 @@ The store is the memory: every step first looks whether it was taken before. A f
 resumed one are the same code, and a run killed anywhere goes on as if it had not been.
 """
 
+import collections
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from evo_clrs import program
 from evo_clrs.errors import Rejected, UserError
 from evo_clrs.executors.base import Executor, Job
 from evo_clrs.gates import static
@@ -18,10 +18,15 @@ from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
 from evo_clrs.proposers.base import Proposer
 from evo_clrs.randomness import seed_for
-from evo_clrs.records import Candidate, Cost, Evaluation, Facts, Proposal, Request
+from evo_clrs.records import Candidate, Cost, Design, Evaluation, Facts, Proposal, Request, Work
 from evo_clrs.report.progress import Progress
+from evo_clrs.slots import Slot
 from evo_clrs.store import Store, selection, summary
-from evo_clrs.strategies.base import Strategy
+from evo_clrs.strategies.base import Learner, Steady, Strategy
+
+SCHEDULES = ("rounds", "steady")
+
+_SUMMARY_SECONDS = 0.5  # rounds of looked-up scores are shorter than writing the summary takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,25 +37,43 @@ class Settings:
       seed: the run seed; every random draw is keyed by it.
       finalists: how many of the best children are trained again on selection data, with all seeds.
       selection_trainings: how many fresh training seeds each of them gets.
+      schedule: rounds (a round ends before the next begins), or steady (no worker waits for a
+        round: each request is asked when the one `lag` before it was told).
+      lag: in the steady schedule, how many requests are under way: what a request draws from is
+        that many tells old, whatever took how long.
     """
 
     seed: int = 0
     finalists: int = 3
     selection_trainings: int = 2
+    schedule: str = "rounds"
+    lag: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("finalists", "selection_trainings"):
+        for name in ("finalists", "selection_trainings", "lag"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
+        if self.schedule not in SCHEDULES:
+            raise UserError(
+                f"--schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Admitted:
-    """A candidate past the gates: what is known of it until its score arrives."""
+    """A candidate past the gates: what is known of it until its score arrives.
+
+    Attributes:
+      candidate: the candidate.
+      facts: what the graph gate found; None where the text alone told that it is known.
+      cost: what the way took so far.
+      stage: `scored`, or the duplicate stage by which it follows an earlier candidate.
+    """
 
     candidate: Candidate
-    facts: Facts
+    facts: Facts | None
     cost: Cost
+    stage: str = "scored"
 
 
 class Experiment:
@@ -79,21 +102,63 @@ class Experiment:
         self._twins: dict[int, list[_Admitted]] = {}
         self._first_with: dict[str, int] = {}
         self._next_index = len(problem.seeds())
+        self._ended: dict[int, Candidate] = {}
+        self._learnt = 0
         self._clock = time.monotonic()
+        self._summary_due = 0.0
 
     def run(self) -> None:
-        """Searches until the strategy asks for nothing more, then picks the winner."""
+        """Searches until the strategy asks for nothing more, then picks the winner.
+
+        Raises:
+          UserError: a seed is at fault, or the strategy cannot follow the schedule.
+        """
         for candidate in self._store.candidates():
             self._remember(candidate)
         seeds = self._score(self._seed_candidates())
         _refuse_broken(seeds)
         self._strategy.tell(seeds)
         self._end_round()
-        while requests := self._strategy.ask():
-            self._strategy.tell(self._score(self._children(requests)))
-            self._end_round()
+        if self._settings.schedule == "rounds":
+            self._go_by_rounds()
+        else:
+            self._go_steadily()
         self._select()
-        self._end_round()
+        self._end_round(last=True)
+
+    def _go_by_rounds(self) -> None:
+        while requests := self._strategy.ask():
+            if requests[0].operation == "principles":
+                self._learn(requests[0])
+            else:
+                self._strategy.tell(self._score(self._children(requests)))
+            self._end_round()
+
+    def _go_steadily(self) -> None:
+        """Keeps `lag` requests under way; they are told in the order asked."""
+        strategy = self._strategy
+        if not isinstance(strategy, Steady):
+            raise UserError("this strategy goes by rounds: leave out --schedule=steady")
+        under_way: collections.deque[list[Candidate]] = collections.deque()
+        more = True
+        while more or under_way:
+            while more and len(under_way) < self._settings.lag:
+                request = strategy.ask_one()
+                more = request is not None
+                if request is not None:
+                    under_way.append(self._admit_all(self._children([request])))
+            if under_way:
+                strategy.tell_one(self._finished(under_way.popleft()))
+                self._end_round()
+
+    def _learn(self, request: Request) -> None:
+        """Tells a strategy the words it asked for, and records what it made of them."""
+        strategy = self._strategy
+        assert isinstance(strategy, Learner)
+        strategy.learn([proposal.source for proposal in self._proposals(request)])
+        self._learnt += 1
+        if len(self._store.events("principles")) < self._learnt:
+            self._store.record_event("principles", {"text": strategy.principles})
 
     # Where candidates come from.
 
@@ -102,7 +167,7 @@ class Experiment:
             yield self._enrol(
                 Candidate(
                     index=position,
-                    program=_identity(source),
+                    program=_identity(source, self._problem.slot),
                     source=source,
                     sample=position,
                     name=name,
@@ -118,7 +183,7 @@ class Experiment:
                 yield self._enrol(
                     Candidate(
                         index=first + sample,
-                        program=_identity(proposal.source),
+                        program=_identity(proposal.source, self._problem.slot),
                         source=proposal.source,
                         parents=tuple(parent.program for parent in request.parents),
                         request=request.index,
@@ -154,86 +219,113 @@ class Experiment:
 
     def _score(self, candidates: Iterator[Candidate]) -> Sequence[Candidate]:
         """Returns the candidates with their evaluations, in order."""
-        indices = []
+        return self._finished(self._admit_all(candidates))
+
+    def _admit_all(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Sends candidates on their way, while others train; returns them as they were."""
+        admitted = []
         for candidate in candidates:
-            indices.append(candidate.index)
+            admitted.append(candidate)
             if candidate.evaluation is None:
                 self._admit(candidate)
                 self._collect(timeout=0.0)
-        while self._training:
+        return admitted
+
+    def _finished(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Waits for these candidates and returns them with their evaluations."""
+        waiting = {c.index for c in candidates if c.evaluation is None}
+        while not waiting <= self._ended.keys():
             self._progress.update(doing=f"training, {len(self._training)} to go")
             self._collect(timeout=1.0)
-        told = [self._store.candidate(index) for index in indices]
-        return [candidate for candidate in told if candidate is not None]
+        return [self._ended.pop(c.index) if c.index in waiting else c for c in candidates]
 
     def _admit(self, candidate: Candidate) -> None:
         """Takes a candidate through gates and jail to the trainer, or records why not."""
         facts, cost = None, Cost()
-        self._progress.update(doing=f"tracing program {candidate.index}")
         try:
             static.check(candidate.source, self._problem.slot)
-            self._refuse_known_text(candidate)
+            first = self._store.find_program(candidate.program)
+            if first is not None and first < candidate.index:
+                self._follow(_Admitted(candidate, None, cost, "duplicate_text"), first)
+                return
             started = time.monotonic()
             try:
-                graph = self._jail.trace(self._problem.slot, candidate.source, self._problem.sizes)
+                work = self._work(candidate)
             finally:
                 cost = Cost(trace_seconds=time.monotonic() - started)
-            facts = self._problem.examine(graph)
+            facts = self._problem.examine(work)
         except Rejected as rejection:
             self._finish(candidate, _rejected(rejection, facts, cost))
             return
-        admitted = _Admitted(candidate, facts, cost)
         twin = self._first_with.setdefault(facts.fingerprint, candidate.index)
         if twin != candidate.index:
-            self._follow(admitted, twin)
+            self._follow(_Admitted(candidate, facts, cost, "duplicate_graph"), twin)
             return
-        job = Job(graph, "validation", self._problem.training_seeds)
-        self._training[self._executor.submit(job)] = admitted
+        job = Job(work, "validation", self._problem.training_seeds, facts.fingerprint)
+        future, admitted = self._executor.submit(job), _Admitted(candidate, facts, cost)
+        if future.done():
+            self._record(admitted, future.result())
+        else:
+            self._training[future] = admitted
 
-    def _refuse_known_text(self, candidate: Candidate) -> None:
-        first = self._store.find_program(candidate.program)
-        if first is not None and first < candidate.index:
-            raise Rejected("duplicate_text", f"the same program as number {first}")
+    def _work(self, candidate: Candidate) -> Work:
+        """Traces a program in the jail, or reads the design it writes."""
+        slot = self._problem.slot
+        if slot.space is not None:
+            choices = slot.space.read(candidate.source)
+            return Design(slot.name, slot.space.arch(choices), choices)
+        self._progress.update(doing=f"tracing program {candidate.index}")
+        return self._jail.trace(slot, candidate.source, self._problem.sizes)
 
     def _collect(self, timeout: float) -> None:
         """Records the trainings that have ended, waiting for one at most `timeout` seconds."""
+        if not self._training:
+            return
         done, _ = wait(self._training, timeout=timeout, return_when=FIRST_COMPLETED)
         for future in done:
-            admitted = self._training.pop(future)
-            evaluation = future.result()
-            if evaluation.scored:
-                metrics = self._problem.metrics(evaluation, admitted.facts)
-                evaluation = dataclasses.replace(evaluation, metrics=metrics)
-            evaluation = dataclasses.replace(
-                evaluation, facts=admitted.facts, cost=evaluation.cost + admitted.cost
-            )
-            self._finish(admitted.candidate, evaluation)
+            self._record(self._training.pop(future), future.result())
+
+    def _record(self, admitted: _Admitted, evaluation: Evaluation) -> None:
+        """Records what came of a training."""
+        assert admitted.facts is not None
+        metrics = evaluation.metrics
+        if evaluation.scored:
+            metrics = self._problem.metrics(evaluation, admitted.facts)
+        cost = evaluation.cost + admitted.cost
+        self._finish(
+            admitted.candidate,
+            dataclasses.replace(evaluation, metrics=metrics, facts=admitted.facts, cost=cost),
+        )
 
     def _follow(self, admitted: _Admitted, twin: int) -> None:
-        """Gives a candidate the score of an earlier one that computes the same function."""
+        """Gives a candidate the score of an earlier one with the same text or function."""
         first = self._store.candidate(twin)
         if first is None or first.evaluation is None:
             self._twins.setdefault(twin, []).append(admitted)
             return
         original = first.evaluation
+        facts = admitted.facts or original.facts
         if original.scored:
+            assert facts is not None
             evaluation = dataclasses.replace(
                 original,
-                stage="duplicate_graph",
-                metrics=self._problem.metrics(original, admitted.facts),
-                reused_from=twin,
+                stage=admitted.stage,
+                metrics=self._problem.metrics(original, facts),
+                reused_from=twin if original.reused_from is None else original.reused_from,
             )
         else:
-            reason = f"the same function as number {twin}, which failed: {original.reason}"
-            evaluation = _rejected(Rejected("duplicate_graph", reason), None, Cost())
+            what = "program" if admitted.stage == "duplicate_text" else "function"
+            reason = f"the same {what} as number {twin}, which failed: {original.reason}"
+            evaluation = _rejected(Rejected(admitted.stage, reason), None, Cost())
         self._finish(
             admitted.candidate,
-            dataclasses.replace(evaluation, facts=admitted.facts, cost=admitted.cost),
+            dataclasses.replace(evaluation, facts=facts, cost=admitted.cost),
         )
 
     def _finish(self, candidate: Candidate, evaluation: Evaluation) -> None:
         self._store.record_evaluation(candidate.index, evaluation)
         finished = dataclasses.replace(candidate, evaluation=evaluation)
+        self._ended[candidate.index] = finished
         self._remember(finished)
         self._progress.finished(finished)
         for follower in self._twins.pop(candidate.index, []):
@@ -247,8 +339,11 @@ class Experiment:
 
     # The end of a round and of the run.
 
-    def _end_round(self) -> None:
+    def _end_round(self, last: bool = False) -> None:
         now = time.monotonic()
+        if now < self._summary_due and not last:
+            return
+        self._summary_due = now + _SUMMARY_SECONDS
         self._store.add_seconds(now - self._clock)
         self._clock = now
         winner = selection.winner(self._store)
@@ -266,8 +361,10 @@ class Experiment:
         for candidate in self._finalists():
             if candidate.index in known:
                 continue
-            graph = self._jail.trace(self._problem.slot, candidate.source, self._problem.sizes)
-            waiting[self._executor.submit(Job(graph, "selection", seeds))] = candidate
+            assert candidate.evaluation is not None and candidate.evaluation.facts is not None
+            fingerprint = candidate.evaluation.facts.fingerprint
+            job = Job(self._work(candidate), "selection", seeds, fingerprint)
+            waiting[self._executor.submit(job)] = candidate
         while waiting:
             self._progress.update(doing=f"selecting, {len(waiting)} to go")
             done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -315,10 +412,10 @@ def _refuse_broken(seeds: Sequence[Candidate]) -> None:
             raise UserError(f"seed {seed.name}: {seed.evaluation.reason}")
 
 
-def _identity(source: str) -> str:
+def _identity(source: str, slot: Slot) -> str:
     """Returns the program's identity, or the empty string where the text does not parse."""
     try:
-        return program.identity(source)
+        return slot.identity(source)
     except ValueError:
         return ""
 

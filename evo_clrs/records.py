@@ -15,7 +15,7 @@ Size = tuple[tuple[str, int], ...]
 # `counts` in summary.json, where static and trace are prefixed with `rejected_`.
 REJECTION_STAGES = (
     "static",  # the source text: syntax, signature, imports, size
-    "duplicate_text",  # the same program was proposed before in this run
+    "duplicate_text",  # the same program was proposed before in this run: its score is reused
     "trace",  # the jail could not trace and export it within its limits
     "inert",  # cannot change a prediction of this task
     "over_budget",  # predicted memory, FLOPs or compile time too large
@@ -44,6 +44,17 @@ class Parent:
     metrics: Mapping[str, float]
 
 
+# What a request asks for; a proposer that knows no finer difference may treat the first five alike.
+OPERATIONS = (
+    "vary",  # change and combine the parents freely
+    "mutate",  # make the smallest change to the first parent
+    "crossover",  # combine the parents
+    "improve",  # like vary, from the parent with the best accuracy
+    "random",  # draw from the whole space; the parents are examples only
+    "principles",  # words instead of programs: what makes the parents good, see strategies.lapt
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What a strategy asks a proposer for.
@@ -55,6 +66,11 @@ class Request:
       targets: metrics that the children should reach.
       temperatures: one sampling temperature for each child wanted.
       instruction: optional words for a language model.
+      operation: one of `OPERATIONS`.
+      kinds: kinds of edits that stand for the instruction where no language model reads it; empty
+        for all. A proposer leaves out those it does not know, and all of them if it knows none.
+      allowed: for a slot with a design space, the options allowed at each of its places, in its
+        order; empty for all.
     """
 
     index: int
@@ -63,6 +79,13 @@ class Request:
     targets: Mapping[str, float]
     temperatures: tuple[float, ...]
     instruction: str = ""
+    operation: str = "vary"
+    kinds: tuple[str, ...] = ()
+    allowed: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.operation not in OPERATIONS:
+            raise ValueError(f"operation: expected one of {OPERATIONS}, got {self.operation!r}")
 
     @property
     def samples(self) -> int:
@@ -153,8 +176,27 @@ class Graph:
 
 
 @dataclasses.dataclass(frozen=True)
+class Design:
+    """What is left of a program whose slot has a design space: one option for each place.
+
+    Attributes:
+      slot: name of the slot.
+      arch: the design as its field writes it, e.g. `|none~0|+|skip_connect~0|none~1|+...`.
+      choices: number of the option chosen at each place of the space.
+    """
+
+    slot: str
+    arch: str
+    choices: tuple[int, ...]
+
+
+# What a problem scores: a traced graph, or a design that was read from the text.
+Work = Graph | Design
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
-    """What is known of a graph before training.
+    """What is known of a graph or design before training.
 
     Attributes:
       parameters: parameters of the whole model with this program in its slot.
@@ -199,7 +241,7 @@ class Evaluation:
     Attributes:
       status: `scored` or `rejected`.
       stage: `scored`, or where it was rejected: one of `REJECTION_STAGES`. A candidate whose
-        score was reused has status `scored` and stage `duplicate_graph`.
+        score was reused has status `scored` and stage `duplicate_text` or `duplicate_graph`.
       reason: why it was rejected, in one line; empty when scored.
       metrics: what was measured, e.g. num_params, val_accuracy, val_error, fitness.
       facts: what the graph gate found; None if it was not reached.

@@ -16,7 +16,7 @@ def words(text: str) -> frozenset[str]:
 
 
 # The slots' definitions: called from outside, so the names of their parameters are part of them.
-DEFINITIONS = frozenset({"Processor", "get_triplet_msgs"})
+DEFINITIONS = frozenset({"Processor", "get_triplet_msgs", "Network"})
 
 # The only double-underscore names that a program has use for.
 METHODS = frozenset({"__init__", "__call__"})

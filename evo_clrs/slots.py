@@ -2,11 +2,15 @@
 
 A slot says everything the other rooms need to know of a program from outside: its signature, the
 shapes that go in and come out, what it may import, and the words that describe it in a prompt.
+
+Programs of most slots are traced in the jail. Those of a slot with a design space are read as
+text and never run, see `spaces`.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
+from evo_clrs import program, spaces
 from evo_clrs.records import Size
 
 # Modules a program may import, by the name it must bind them to.
@@ -56,8 +60,8 @@ class Slot:
 
     Attributes:
       name: the slot's name.
-      kind: `class` (constructed with `constants`, then called with the inputs) or `function`
-        (called with the inputs and then `constants` by keyword).
+      kind: `class` (constructed with `constants`, then called with the inputs), `function`
+        (called with the inputs and then `constants` by keyword), or `design` (read, never run).
       definition: name of the class or function that the program must define at top level.
       base: base class the definition must name, None for a function.
       constants: keyword arguments that carry a dimension, e.g. `(("out_size", "H"),)`.
@@ -67,6 +71,8 @@ class Slot:
       properties: boolean attributes of the definition that shape the decoders, read once.
       opening: the text with which a prompt ends, for a language model to continue.
       about: what the slot is for, in words for prompts.
+      imports: modules a program may import, by the name it must bind them to.
+      space: for kind `design` the space of designs, else None.
     """
 
     name: str
@@ -81,6 +87,17 @@ class Slot:
     opening: str
     about: str
     imports: Mapping[str, str] = dataclasses.field(default_factory=lambda: GUEST_IMPORTS)
+    space: spaces.Space | None = None
+
+    def identity(self, source: str) -> str:
+        """Returns the identity of a program: of its normal form, or of the design it writes.
+
+        Raises:
+          ValueError: it does not parse, or is no design of the slot's space.
+        """
+        if self.space is None:
+            return program.identity(source)
+        return spaces.identity(self.space, self.space.read(source))
 
 
 PROCESSOR = Slot(
@@ -131,4 +148,47 @@ TRIPLET = Slot(
     ),
 )
 
-SLOTS: Mapping[str, Slot] = {slot.name: slot for slot in (PROCESSOR, TRIPLET)}
+NETWORK = Slot(
+    name="network",
+    kind="class",
+    definition="Network",
+    base="hk.Module",
+    constants=(("classes", "C"),),
+    call_constants=(),
+    inputs=(Tensor("x", ("B", "L"), "signals, one a row"),),
+    outputs=(Tensor("logits", ("B", "C"), "unnormalised log-probabilities of the classes"),),
+    properties=(),
+    opening="class Network(hk.Module):\n",
+    about=(
+        "A whole network that classifies short one-dimensional signals: a Haiku module that reads "
+        "a batch of signals and returns one logit for each class."
+    ),
+    imports={name: bound for name, bound in GUEST_IMPORTS.items() if name != "clrs"},
+)
+
+
+def _design_slot(name: str, space: spaces.Space) -> Slot:
+    return Slot(
+        name=name,
+        kind="design",
+        definition=space.definition,
+        base=None,
+        constants=(),
+        call_constants=(),
+        inputs=(),
+        outputs=(),
+        properties=(),
+        opening=space.opening,
+        about=space.about,
+        imports={},
+        space=space,
+    )
+
+
+CELL = _design_slot("cell", spaces.CELL)
+MACRO = _design_slot("macro", spaces.MACRO)
+SIZES = _design_slot("sizes", spaces.SIZES)
+
+SLOTS: Mapping[str, Slot] = {
+    slot.name: slot for slot in (PROCESSOR, TRIPLET, NETWORK, CELL, MACRO, SIZES)
+}

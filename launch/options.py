@@ -21,17 +21,25 @@ _SCALARS: dict[Any, Callable[..., Any]] = {
 }
 
 
-def define(*options: type) -> None:
-    """Defines a flag for each field of options dataclasses; the first of a name counts."""
+def define(*options: type, owner: str = "") -> None:
+    """Defines a flag for each field of options dataclasses.
+
+    Where several have a field of one name, the first gives the flag; a later one whose default
+    differs adds that to the help, under its owner's name, and `read` gives each its own default.
+    """
     for kind in options:
-        _define(kind)
+        _define(kind, owner)
 
 
-def _define(options: type) -> None:
+def _define(options: type, owner: str) -> None:
     helps = field_help(options)
     types = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         if field.name in flags.FLAGS:
+            flag = flags.FLAGS[field.name]
+            shown = list(field.default) if isinstance(field.default, tuple) else field.default
+            if owner and shown != flag.default and f"{owner}: " not in (flag.help or ""):
+                flag.help = f"{flag.help} (default with {owner}: {_shown(field.default)})"
             continue
         kind = types[field.name]
         if typing.get_origin(kind) is tuple:
@@ -44,6 +52,8 @@ def _define(options: type) -> None:
 def read(*options: type) -> dict[str, Any]:
     """Returns what the flags say of every field of these dataclasses, by name.
 
+    A flag that was not given stands for the dataclass's own default.
+
     Raises:
       flags.Error: an entry of a list has the wrong type.
     """
@@ -52,23 +62,34 @@ def read(*options: type) -> dict[str, Any]:
         types = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
             value: Any = flags.FLAGS[field.name].value
-            if typing.get_origin(types[field.name]) is tuple:
+            if not flags.FLAGS[field.name].present:
+                value = field.default
+            elif typing.get_origin(types[field.name]) is tuple:
                 value = _entries(field.name, value, typing.get_args(types[field.name])[0])
             values[field.name] = value
     return values
 
 
 def field_help(options: type) -> dict[str, str]:
-    """Returns what the Attributes section of the docstring says of each field, in one line."""
-    text = inspect.getdoc(options) or ""
-    section = text.partition("Attributes:\n")[2].partition("\nRaises:")[0]
-    entries = re.findall(r"^  (\w+): (.*(?:\n    +\S.*)*)", section, flags=re.MULTILINE)
-    told = {name: " ".join(about.split()) for name, about in entries}
+    """Returns what the docstring's Attributes section says of each field, in one line.
+
+    Fields that a dataclass inherits may be documented where they come from.
+    """
+    told: dict[str, str] = {}
+    for kind in reversed(options.__mro__[:-1]):
+        text = inspect.cleandoc(kind.__doc__ or "")
+        section = text.partition("Attributes:\n")[2].partition("\nRaises:")[0]
+        entries = re.findall(r"^  (\w+): (.*(?:\n    +\S.*)*)", section, flags=re.MULTILINE)
+        told |= {name: " ".join(about.split()) for name, about in entries}
     helps = {name: about[:1].upper() + about[1:] for name, about in told.items()}
     missing = [f.name for f in dataclasses.fields(options) if f.name not in helps]
     if missing:
         raise ValueError(f"{options.__name__} does not document {', '.join(missing)}")
     return helps
+
+
+def _shown(default: object) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _entries(name: str, values: list[str], kind: type) -> tuple[Any, ...]:

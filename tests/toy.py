@@ -25,6 +25,7 @@ class ToyProblem:
     sizes = (make_size(B=2, N=3, H=8, K=2), make_size(B=2, N=4, H=8, K=2))
     score_key = "toy"
     training_seeds = (0,)
+    instant = False
 
     def __init__(self, seeds: Mapping[str, str] | None = None, failing: Sequence[str] = ()):
         packaged = programs.load("processor")
@@ -66,6 +67,7 @@ class ToyProblem:
             **evaluation.metrics,
             "num_params": facts.parameters,
             "live_params": facts.live_parameters,
+            "flops": facts.flops,
             "fitness": -facts.parameters * error,
         }
 
@@ -94,7 +96,7 @@ class ThreadExecutor:
 
     def _evaluate(self, job: Job) -> Evaluation:
         try:
-            return self._problem.evaluate(job.graph, job.split, job.seeds)
+            return self._problem.evaluate(job.work, job.split, job.seeds)
         except Rejected as rejection:
             return Evaluation("rejected", rejection.stage, rejection.reason)
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from evo_clrs.errors import UserError
-from evo_clrs.records import Evaluation, Graph
+from evo_clrs.records import Evaluation, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,14 +13,16 @@ class Job:
     """One training to be done.
 
     Attributes:
-      graph: what to train.
+      work: what to train.
       split: the split to score on: `validation` in a search, `selection` to pick a winner.
       seeds: training seeds.
+      fingerprint: of the work, by which its score may be known already.
     """
 
-    graph: Graph
+    work: Work
     split: str
     seeds: tuple[int, ...]
+    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import IO, Any
 
 from evo_clrs.executors.base import Job
 from evo_clrs.jail import frames
-from evo_clrs.records import Cost, Evaluation, Graph, Parameter, SizedGraph
+from evo_clrs.records import Cost, Design, Evaluation, Graph, Parameter, SizedGraph
 
 LIMIT = 1 << 30  # bytes of all graphs of a job together
 
@@ -22,12 +22,13 @@ def receive(stream: IO[bytes]) -> frames.Frame:
 
 
 def job_frame(job: Job) -> frames.Frame:
-    """Returns a job as a frame: two blobs for each size of its graph."""
-    graph = job.graph
+    """Returns a job as a frame: two blobs for each size of a graph, none for a design."""
+    asked = {"split": job.split, "seeds": list(job.seeds), "slot": job.work.slot}
+    if isinstance(job.work, Design):
+        return frames.Frame({**asked, "arch": job.work.arch, "choices": list(job.work.choices)})
+    graph = job.work
     header = {
-        "split": job.split,
-        "seeds": list(job.seeds),
-        "slot": graph.slot,
+        **asked,
         "properties": dict(graph.properties),
         "parameters": [[p.name, list(p.shape), p.dtype] for p in graph.parameters],
         "sizes": [[list(map(list, s.size)), s.outputs] for s in graph.sizes],
@@ -39,6 +40,9 @@ def job_frame(job: Job) -> frames.Frame:
 def read_job(frame: frames.Frame) -> Job:
     """Returns the job of a frame made by `job_frame`."""
     header: dict[str, Any] = dict(frame.header)
+    if "arch" in header:
+        design = Design(header["slot"], header["arch"], tuple(header["choices"]))
+        return Job(design, header["split"], tuple(header["seeds"]))
     sizes = tuple(
         SizedGraph(
             size=tuple((name, value) for name, value in size),

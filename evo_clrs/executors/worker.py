@@ -30,7 +30,7 @@ def main() -> None:
         except FrameError:
             return
         try:
-            evaluation = problem.evaluate(job.graph, job.split, job.seeds)
+            evaluation = problem.evaluate(job.work, job.split, job.seeds)
         except Rejected as rejection:
             evaluation = Evaluation("rejected", rejection.stage, rejection.reason)
         except UserError:

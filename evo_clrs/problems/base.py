@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from evo_clrs.records import Evaluation, Facts, Graph, Size
+from evo_clrs.records import Evaluation, Facts, Size, Work
 from evo_clrs.slots import Slot
 
 
@@ -16,9 +16,11 @@ class Problem(Protocol):
       options: the plain options it was built from; equal options score equally.
       identity: those of its options that shape results, with what they say of files spelt out.
       slot: what programs must define.
-      sizes: the sizes at which a program is traced, the training sizes first.
+      sizes: the sizes at which a program is traced, the training sizes first; none for a slot
+        with a design space.
       score_key: all that shapes a score besides the graph and the training seeds.
       training_seeds: the seeds every candidate of a search is trained with.
+      instant: whether evaluating is looking up: done at once, in the process of the search.
     """
 
     name: str
@@ -29,21 +31,22 @@ class Problem(Protocol):
     sizes: tuple[Size, ...]
     score_key: str
     training_seeds: tuple[int, ...]
+    instant: bool
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs a search starts from: name to source text."""
         ...
 
-    def examine(self, graph: Graph) -> Facts:
-        """Returns what is known of a graph before training.
+    def examine(self, work: Work) -> Facts:
+        """Returns what is known of a graph or design before training.
 
         Raises:
           Rejected: at stage `inert` or `over_budget`, or `trace` for a forbidden operation.
         """
         ...
 
-    def evaluate(self, graph: Graph, split: str, seeds: Sequence[int]) -> Evaluation:
-        """Trains the graph once per seed and scores it on a split.
+    def evaluate(self, work: Work, split: str, seeds: Sequence[int]) -> Evaluation:
+        """Trains a graph or design once per seed and scores it on a split.
 
         Metrics are means over the seeds: `val_accuracy` and `val_error` (the best seen in
         training), `accuracy` on the split asked for if it is not validation.
@@ -55,5 +58,11 @@ class Problem(Protocol):
         ...
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
-        """Returns the evaluation's metrics with sizes and fitness of a program with these facts."""
+        """Returns the evaluation's metrics with what the facts add, for a program with these facts.
+
+        Always there: `val_accuracy` and `val_error` (0 to 1), `num_params`, `flops` (of one forward
+        pass of what the program computes, for one batch at the first size; NaN if unknown) and
+        `fitness`, of which more is better. Slots of whole networks add `width_to_depth`, the
+        widest layer over the number of layers.
+        """
         ...

@@ -34,6 +34,7 @@ def prepare(
             )
     else:
         schema.check(connection, str(folder / files.DATABASE))
+        schema.upgrade(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     # A committed step is in the WAL file before the call returns, so no kill of the process loses
     # it: the kernel holds the pages. NORMAL syncs at checkpoints only, which keeps a step near

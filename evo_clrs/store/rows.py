@@ -16,6 +16,7 @@ Row = Sequence[Any]
 COSTS = tuple(field.name for field in dataclasses.fields(Cost))
 CANDIDATE = ("id", "program", "body", "parents", "request", "sample", "proposer", "edits", "name")
 EVALUATION = ("status", "stage", "reason", "metrics", "facts", "seeds", "budget", "reused_from")
+_PLAN = ("operation", "kinds", "allowed")  # of a request, kept together as JSON
 PROPOSAL = ("body", "edits", "prompt_tokens", "completion_tokens", "seconds")
 
 
@@ -78,12 +79,14 @@ def request_row(request: Request, prompt: bytes) -> Row:
         pack(request.instruction),
         prompt,
         None,
+        to_json({name: getattr(request, name) for name in _PLAN}),
     )
 
 
 def read_request(row: Row, parents: Sequence[Row]) -> Request:
     """Returns the request, from its row without the prompt and its parents' rows."""
-    index, round_, targets, temperatures, instruction = row
+    index, round_, targets, temperatures, instruction, plan = row
+    told = from_json(plan)
     return Request(
         index=index,
         round=round_,
@@ -94,6 +97,9 @@ def read_request(row: Row, parents: Sequence[Row]) -> Request:
         targets=from_json(targets),
         temperatures=tuple(from_json(temperatures)),
         instruction=unpack(instruction),
+        operation=told.get("operation", "vary"),
+        kinds=tuple(told.get("kinds", ())),
+        allowed=tuple(map(tuple, told.get("allowed", ()))),
     )
 
 

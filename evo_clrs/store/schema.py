@@ -8,7 +8,7 @@ import sqlite3
 
 from evo_clrs.errors import UserError
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x45564F43  # "EVOC": tells a run from any other SQLite database
 
 TABLES = (
@@ -24,7 +24,8 @@ TABLES = (
         temperatures TEXT NOT NULL,
         instruction TEXT NOT NULL,
         prompt BLOB NOT NULL REFERENCES texts,
-        answers INTEGER)""",
+        answers INTEGER,
+        plan TEXT NOT NULL DEFAULT '{}')""",
     """CREATE TABLE parents (
         request INTEGER NOT NULL REFERENCES requests,
         position INTEGER NOT NULL,
@@ -83,6 +84,10 @@ TABLES = (
 )
 
 
+# Statements that bring a record of the version named up to the next one.
+_UPGRADES = {1: ("ALTER TABLE requests ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",)}
+
+
 def is_new(connection: sqlite3.Connection) -> bool:
     """Whether the database is empty: just made, or its maker was killed before the first step."""
     return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
@@ -94,6 +99,23 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Returns the version of the tables."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Brings a checked record of an earlier version up to this one, all or nothing."""
+    if version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for earlier in range(version(connection), VERSION):
+        for statement in _UPGRADES[earlier]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
 
 
 def check(connection: sqlite3.Connection, name: str) -> None:
@@ -108,10 +130,10 @@ def check(connection: sqlite3.Connection, name: str) -> None:
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise UserError(f"{name} is a database, but not the record of a run: choose another --run")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
+    found = version(connection)
+    if found > VERSION:
         raise UserError(
-            f"{name} was written by a later version of evo_clrs (record version {version}, this "
+            f"{name} was written by a later version of evo_clrs (record version {found}, this "
             f"one reads up to {VERSION}): upgrade evo_clrs"
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -51,6 +51,7 @@ class Store:
         self.folder = folder
         self.identity: dict[str, Any] = opening.read_identity(connection)
         self._connection = connection
+        self._version = schema.version(connection)
         self._lock = lock
 
     @classmethod
@@ -138,7 +139,7 @@ class Store:
         """Records what was asked, and the prompt built for it."""
         with self._step(f"request {request.index}") as connection:
             row = rows.request_row(request, self._keep(prompt))
-            connection.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             connection.executemany(
                 "INSERT INTO parents VALUES (?, ?, ?, ?, ?)",
                 [
@@ -200,8 +201,9 @@ class Store:
 
     def request(self, index: int) -> tuple[Request, str] | None:
         """Returns a request and its prompt, None if it was not recorded."""
+        plan = "plan" if self._version > 1 else "'{}'"
         found = self._query(
-            "SELECT id, round, targets, temperatures, instruction, body FROM requests "
+            f"SELECT id, round, targets, temperatures, instruction, {plan}, body FROM requests "
             "JOIN texts ON digest = prompt WHERE id = ?",
             (index,),
         )

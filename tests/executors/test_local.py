@@ -39,8 +39,8 @@ def job(problem):
 
 def test_a_job_comes_back_from_its_frame_as_it_was(job):
     read = wire.read_job(wire.job_frame(job))
-    assert read.graph.sizes == job.graph.sizes
-    assert read.graph.parameters == job.graph.parameters
+    assert read.work.sizes == job.work.sizes
+    assert read.work.parameters == job.work.parameters
     assert (read.split, read.seeds) == (job.split, job.seeds)
 
 
@@ -57,7 +57,7 @@ def test_an_evaluation_comes_back_from_its_frame_as_it_was():
 
 
 def test_a_worker_scores_as_this_process_does_and_a_killed_one_is_replaced(problem, job):
-    here = problem.evaluate(job.graph, job.split, job.seeds)
+    here = problem.evaluate(job.work, job.split, job.seeds)
     with make("local", problem, Placement(workers=1, platform="cpu")) as executor:
         future = executor.submit(job)
         while not executor._ready:

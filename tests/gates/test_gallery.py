@@ -11,13 +11,13 @@ from evo_clrs.gates import graph, mlir
 from evo_clrs.gates.fingerprint import fingerprint
 from evo_clrs.jail.jail import Jail
 from evo_clrs.records import make_size
-from evo_clrs.slots import SLOTS
+from evo_clrs.slots import PROCESSOR, SLOTS, TRIPLET
 
 SIZES = [make_size(B=2, N=4, H=8, K=4)]
 FOLDER = pathlib.Path(programs.__file__).parent
 FILES = {
     f"{slot}/{path.stem}": path
-    for slot in SLOTS
+    for slot in (PROCESSOR.name, TRIPLET.name)
     for path in sorted((FOLDER / slot).glob("[!_]*.py"))
 }
 QUICK = {"processor/gatv2_full", "triplet/v1_standard", "triplet/v9_bilinear"}

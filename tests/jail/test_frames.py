@@ -133,7 +133,9 @@ def test_reasons_are_cleaned(reason):
     assert 0 < len(caught.value.reason) <= 400
 
 
-@pytest.mark.parametrize("slot", SLOTS.values(), ids=SLOTS)
+@pytest.mark.parametrize(
+    "slot", [s for s in SLOTS.values() if s.space is None], ids=lambda s: s.name
+)
 def test_slots_travel_unchanged(slot):
     sent = frames.Reader(frames.encode(encode_slot(slot))).read(0).header
     assert decode_slot(sent) == slot

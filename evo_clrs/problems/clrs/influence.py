@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from evo_clrs.gates import liveness
 from evo_clrs.problems.clrs.model import Model
 from evo_clrs.problems.clrs.prediction import prediction_module
-from evo_clrs.problems.clrs.slot_function import SlotFunction
+from evo_clrs.problems.slot_function import SlotFunction
 from evo_clrs.records import Parameter, Size
 from evo_clrs.slots import Slot
 

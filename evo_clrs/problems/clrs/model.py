@@ -27,9 +27,9 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
-from evo_clrs.problems.clrs.slot_function import SlotFunction
 from evo_clrs.problems.clrs.tasks import Feature, Task
 from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
+from evo_clrs.problems.slot_function import SlotFunction
 from evo_clrs.records import Size, make_size
 
 _decoders = clrs._src.decoders

@@ -15,13 +15,14 @@ import jax
 from evo_clrs import program, programs
 from evo_clrs.errors import Rejected, UserError
 from evo_clrs.gates import fingerprint, graph, liveness, mlir
-from evo_clrs.problems.clrs import data, influence, slot_function
+from evo_clrs.problems import slot_function
+from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
 from evo_clrs.problems.clrs.splits import Splits
 from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
-from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size
+from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
 from evo_clrs.slots import SLOTS
 from evo_clrs.training import loop
 
@@ -75,7 +76,7 @@ class Options:
             if isinstance(value, int | float) and not (value > 0 and math.isfinite(value)):
                 raise UserError(f"--{name} must be above zero, got {value}")
         for name, choices in (
-            ("slot", tuple(SLOTS)),
+            ("slot", ("processor", "triplet")),
             ("fitness_parameters", ("all", "live")),
             ("matmul_precision", ("float32", "tensorfloat32", "bfloat16")),
         ):
@@ -100,6 +101,7 @@ class ClrsProblem:
     """A CLRS task under a budget; see `problems.base.Problem` for the contract."""
 
     name = "clrs"
+    instant = False
 
     def __init__(self, options: Options, protocol: Protocol):
         """Checks the options; data is drawn when it is first needed.
@@ -163,10 +165,11 @@ class ClrsProblem:
                 )
         return found
 
-    def examine(self, graph_: Graph) -> Facts:
+    def examine(self, work: Work) -> Facts:
         """Returns what is known of a graph before training, see `Problem.examine`."""
+        assert isinstance(work, Graph)
         with _forgetting():
-            return self._examine(graph_)
+            return self._examine(work)
 
     def _examine(self, graph_: Graph) -> Facts:
         options = self._options
@@ -191,10 +194,11 @@ class ClrsProblem:
             fingerprint=fingerprint.fingerprint(read),
         )
 
-    def evaluate(self, graph_: Graph, split: str, seeds: Sequence[int]) -> Evaluation:
+    def evaluate(self, work: Work, split: str, seeds: Sequence[int]) -> Evaluation:
         """Trains and scores a graph, see `Problem.evaluate`."""
+        assert isinstance(work, Graph)
         with _forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
-            return self._evaluate(self._model(slot_function.from_graph(graph_)), split, seeds)
+            return self._evaluate(self._model(slot_function.from_graph(work)), split, seeds)
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
         """Adds sizes and fitness to measured metrics, see `Problem.metrics`."""
@@ -206,6 +210,7 @@ class ClrsProblem:
             **evaluation.metrics,
             "num_params": facts.parameters,
             "live_params": facts.live_parameters,
+            "flops": facts.flops,
             "fitness": -counted * error,
         }
 

@@ -13,8 +13,8 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data, reference
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of, empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
-from evo_clrs.problems.clrs.slot_function import SlotFunction, from_haiku
 from evo_clrs.problems.clrs.tasks import CLRS30, TASKS, task
+from evo_clrs.problems.slot_function import SlotFunction, from_haiku
 from evo_clrs.slots import PROCESSOR, TRIPLET
 
 TRIPLET_GMPNN = clrs.get_processor_factory("triplet_gmpnn", use_ln=True, nb_triplet_fts=8)

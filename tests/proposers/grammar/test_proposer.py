@@ -17,7 +17,7 @@ from evo_clrs.proposers.grammar.proposer import MAX_BYTES, Grammar
 from evo_clrs.proposers.grammar.survey import survey_proposals
 from tests.proposers.grammar.gallery import FREE_STYLE, imported, request_for
 
-SLOTS = list(slots.SLOTS.values())
+SLOTS = [slots.PROCESSOR, slots.TRIPLET]
 SOURCES = {slot.name: list(programs.load(slot.name).values()) for slot in SLOTS}
 SOURCES["processor"].append(FREE_STYLE)
 

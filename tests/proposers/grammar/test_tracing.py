@@ -68,12 +68,12 @@ def traced_share(jail: Jail, slot: slots.Slot, count: int, seed: int) -> float:
     return traced / count
 
 
-@pytest.mark.parametrize("slot", slots.SLOTS.values(), ids=lambda slot: slot.name)
+@pytest.mark.parametrize("slot", [slots.PROCESSOR, slots.TRIPLET], ids=lambda slot: slot.name)
 def test_a_few_proposals_trace(jail, slot):
     assert traced_share(jail, slot, 6, seed=2) == 1.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("slot", slots.SLOTS.values(), ids=lambda slot: slot.name)
+@pytest.mark.parametrize("slot", [slots.PROCESSOR, slots.TRIPLET], ids=lambda slot: slot.name)
 def test_nearly_all_proposals_trace(jail, slot):
     assert traced_share(jail, slot, 60, seed=3) >= 0.97

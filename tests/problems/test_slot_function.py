@@ -8,8 +8,8 @@ import pytest
 from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
-from evo_clrs.problems.clrs.slot_function import SlotFunction, from_graph, from_haiku, inputs_at
 from evo_clrs.problems.clrs.tasks import CLRS30, task
+from evo_clrs.problems.slot_function import SlotFunction, from_graph, from_haiku, inputs_at
 from evo_clrs.records import Graph, Size, SizedGraph
 from evo_clrs.slots import PROCESSOR, TRIPLET, Slot
 
