@@ -7,7 +7,7 @@ resumed one are the same code, and a run killed anywhere goes on as if it had no
 import collections
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from evo_clrs.errors import Rejected, UserError
@@ -18,8 +18,9 @@ from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
 from evo_clrs.proposers.base import Proposer
 from evo_clrs.randomness import seed_for
-from evo_clrs.records import Candidate, Cost, Design, Evaluation, Facts, Proposal, Request, Work
+from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
+from evo_clrs.scoring import Scoring
 from evo_clrs.slots import Slot
 from evo_clrs.store import Store, selection, summary
 from evo_clrs.strategies.base import Learner, Steady, Strategy
@@ -59,23 +60,6 @@ class Settings:
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Admitted:
-    """A candidate past the gates: what is known of it until its score arrives.
-
-    Attributes:
-      candidate: the candidate.
-      facts: what the graph gate found; None where the text alone told that it is known.
-      cost: what the way took so far.
-      stage: `scored`, or the duplicate stage by which it follows an earlier candidate.
-    """
-
-    candidate: Candidate
-    facts: Facts | None
-    cost: Cost
-    stage: str = "scored"
-
-
 class Experiment:
     """One search, from the seeds to the winner on selection data."""
 
@@ -94,15 +78,11 @@ class Experiment:
         self._strategy = strategy
         self._proposer = proposer
         self._executor = executor
-        self._jail = jail
         self._store = store
         self._progress = progress
         self._settings = settings
-        self._training: dict[Future[Evaluation], _Admitted] = {}
-        self._twins: dict[int, list[_Admitted]] = {}
-        self._first_with: dict[str, int] = {}
+        self._scoring = Scoring(problem, executor, jail, store, progress)
         self._next_index = len(problem.seeds())
-        self._ended: dict[int, Candidate] = {}
         self._learnt = 0
         self._clock = time.monotonic()
         self._summary_due = 0.0
@@ -113,9 +93,7 @@ class Experiment:
         Raises:
           UserError: a seed is at fault, or the strategy cannot follow the schedule.
         """
-        for candidate in self._store.candidates():
-            self._remember(candidate)
-        seeds = self._score(self._seed_candidates())
+        seeds = self._scoring.score(self._seed_candidates())
         _refuse_broken(seeds)
         self._strategy.tell(seeds)
         self._end_round()
@@ -131,7 +109,7 @@ class Experiment:
             if requests[0].operation == "principles":
                 self._learn(requests[0])
             else:
-                self._strategy.tell(self._score(self._children(requests)))
+                self._strategy.tell(self._scoring.score(self._children(requests)))
             self._end_round()
 
     def _go_steadily(self) -> None:
@@ -146,9 +124,9 @@ class Experiment:
                 request = strategy.ask_one()
                 more = request is not None
                 if request is not None:
-                    under_way.append(self._admit_all(self._children([request])))
+                    under_way.append(self._scoring.admit_all(self._children([request])))
             if under_way:
-                strategy.tell_one(self._finished(under_way.popleft()))
+                strategy.tell_one(self._scoring.finished(under_way.popleft()))
                 self._end_round()
 
     def _learn(self, request: Request) -> None:
@@ -215,128 +193,6 @@ class Experiment:
         self._store.record_candidate(candidate)
         return candidate
 
-    # The way of a candidate to its score.
-
-    def _score(self, candidates: Iterator[Candidate]) -> Sequence[Candidate]:
-        """Returns the candidates with their evaluations, in order."""
-        return self._finished(self._admit_all(candidates))
-
-    def _admit_all(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Sends candidates on their way, while others train; returns them as they were."""
-        admitted = []
-        for candidate in candidates:
-            admitted.append(candidate)
-            if candidate.evaluation is None:
-                self._admit(candidate)
-                self._collect(timeout=0.0)
-        return admitted
-
-    def _finished(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Waits for these candidates and returns them with their evaluations."""
-        waiting = {c.index for c in candidates if c.evaluation is None}
-        while not waiting <= self._ended.keys():
-            self._progress.update(doing=f"training, {len(self._training)} to go")
-            self._collect(timeout=1.0)
-        return [self._ended.pop(c.index) if c.index in waiting else c for c in candidates]
-
-    def _admit(self, candidate: Candidate) -> None:
-        """Takes a candidate through gates and jail to the trainer, or records why not."""
-        facts, cost = None, Cost()
-        try:
-            static.check(candidate.source, self._problem.slot)
-            first = self._store.find_program(candidate.program)
-            if first is not None and first < candidate.index:
-                self._follow(_Admitted(candidate, None, cost, "duplicate_text"), first)
-                return
-            started = time.monotonic()
-            try:
-                work = self._work(candidate)
-            finally:
-                cost = Cost(trace_seconds=time.monotonic() - started)
-            facts = self._problem.examine(work)
-        except Rejected as rejection:
-            self._finish(candidate, _rejected(rejection, facts, cost))
-            return
-        twin = self._first_with.setdefault(facts.fingerprint, candidate.index)
-        if twin != candidate.index:
-            self._follow(_Admitted(candidate, facts, cost, "duplicate_graph"), twin)
-            return
-        job = Job(work, "validation", self._problem.training_seeds, facts.fingerprint)
-        future, admitted = self._executor.submit(job), _Admitted(candidate, facts, cost)
-        if future.done():
-            self._record(admitted, future.result())
-        else:
-            self._training[future] = admitted
-
-    def _work(self, candidate: Candidate) -> Work:
-        """Traces a program in the jail, or reads the design it writes."""
-        slot = self._problem.slot
-        if slot.space is not None:
-            choices = slot.space.read(candidate.source)
-            return Design(slot.name, slot.space.arch(choices), choices)
-        self._progress.update(doing=f"tracing program {candidate.index}")
-        return self._jail.trace(slot, candidate.source, self._problem.sizes)
-
-    def _collect(self, timeout: float) -> None:
-        """Records the trainings that have ended, waiting for one at most `timeout` seconds."""
-        if not self._training:
-            return
-        done, _ = wait(self._training, timeout=timeout, return_when=FIRST_COMPLETED)
-        for future in done:
-            self._record(self._training.pop(future), future.result())
-
-    def _record(self, admitted: _Admitted, evaluation: Evaluation) -> None:
-        """Records what came of a training."""
-        assert admitted.facts is not None
-        metrics = evaluation.metrics
-        if evaluation.scored:
-            metrics = self._problem.metrics(evaluation, admitted.facts)
-        cost = evaluation.cost + admitted.cost
-        self._finish(
-            admitted.candidate,
-            dataclasses.replace(evaluation, metrics=metrics, facts=admitted.facts, cost=cost),
-        )
-
-    def _follow(self, admitted: _Admitted, twin: int) -> None:
-        """Gives a candidate the score of an earlier one with the same text or function."""
-        first = self._store.candidate(twin)
-        if first is None or first.evaluation is None:
-            self._twins.setdefault(twin, []).append(admitted)
-            return
-        original = first.evaluation
-        facts = admitted.facts or original.facts
-        if original.scored:
-            assert facts is not None
-            evaluation = dataclasses.replace(
-                original,
-                stage=admitted.stage,
-                metrics=self._problem.metrics(original, facts),
-                reused_from=twin if original.reused_from is None else original.reused_from,
-            )
-        else:
-            what = "program" if admitted.stage == "duplicate_text" else "function"
-            reason = f"the same {what} as number {twin}, which failed: {original.reason}"
-            evaluation = _rejected(Rejected(admitted.stage, reason), None, Cost())
-        self._finish(
-            admitted.candidate,
-            dataclasses.replace(evaluation, facts=facts, cost=admitted.cost),
-        )
-
-    def _finish(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        self._store.record_evaluation(candidate.index, evaluation)
-        finished = dataclasses.replace(candidate, evaluation=evaluation)
-        self._ended[candidate.index] = finished
-        self._remember(finished)
-        self._progress.finished(finished)
-        for follower in self._twins.pop(candidate.index, []):
-            self._follow(follower, candidate.index)
-
-    def _remember(self, candidate: Candidate) -> None:
-        """Keeps who was first with a function; `candidates` come in order when resuming."""
-        evaluation = candidate.evaluation
-        if evaluation is not None and evaluation.facts is not None:
-            self._first_with.setdefault(evaluation.facts.fingerprint, candidate.index)
-
     # The end of a round and of the run.
 
     def _end_round(self, last: bool = False) -> None:
@@ -363,7 +219,7 @@ class Experiment:
                 continue
             assert candidate.evaluation is not None and candidate.evaluation.facts is not None
             fingerprint = candidate.evaluation.facts.fingerprint
-            job = Job(self._work(candidate), "selection", seeds, fingerprint)
+            job = Job(self._scoring.work(candidate), "selection", seeds, fingerprint)
             waiting[self._executor.submit(job)] = candidate
         while waiting:
             self._progress.update(doing=f"selecting, {len(waiting)} to go")
@@ -418,13 +274,3 @@ def _identity(source: str, slot: Slot) -> str:
         return slot.identity(source)
     except ValueError:
         return ""
-
-
-def _rejected(rejection: Rejected, facts: Facts | None, cost: Cost) -> Evaluation:
-    return Evaluation(
-        status="rejected",
-        stage=rejection.stage,
-        reason=rejection.reason,
-        facts=facts,
-        cost=cost,
-    )
