@@ -21,9 +21,13 @@ setup(
         # jax.export writes and reads its artefacts with it, but does not install it.
         "flatbuffers>=24.3",
         "jax>=0.10,<0.12",
+        "mnist1d>=0.0.2",
+        "nats_bench>=1.8",
         "numpy>=2.0",
         "optax>=0.2.5",
+        "ribs>=0.12",
         "rich>=13.9",
+        "scikit-learn>=1.6",
         "scipy>=1.14",
     ],
     extras_require={

@@ -69,7 +69,7 @@ class Experiment:
         strategy: Strategy,
         proposer: Proposer,
         executor: Executor,
-        jail: Jail,
+        jail: Jail | None,
         store: Store,
         progress: Progress,
         settings: Settings,

@@ -40,7 +40,12 @@ class Scoring:
     """Takes candidates to their scores, several at a time."""
 
     def __init__(
-        self, problem: Problem, executor: Executor, jail: Jail, store: Store, progress: Progress
+        self,
+        problem: Problem,
+        executor: Executor,
+        jail: Jail | None,
+        store: Store,
+        progress: Progress,
     ):
         """Takes up where the store stands: functions that were scored before are known."""
         self._problem = problem
@@ -112,6 +117,7 @@ class Scoring:
         if slot.space is not None:
             choices = slot.space.read(candidate.source)
             return Design(slot.name, slot.space.arch(choices), choices)
+        assert self._jail is not None
         self._progress.update(doing=f"tracing program {candidate.index}")
         return self._jail.trace(slot, candidate.source, self._problem.sizes)
 

@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import flags
@@ -68,6 +68,24 @@ def read(*options: type) -> dict[str, Any]:
                 value = _entries(field.name, value, typing.get_args(types[field.name])[0])
             values[field.name] = value
     return values
+
+
+def unused(*options: type) -> list[str]:
+    """Returns the flags given that are fields of other options than these, in order of name."""
+    names = {field.name for kind in options for field in dataclasses.fields(kind)}
+    defined = flags.FLAGS.flags_by_module_dict().get(__name__, [])  # by `define` alone
+    return sorted(flag.name for flag in defined if flag.present and flag.name not in names)
+
+
+def as_flags(values: Mapping[str, Any]) -> str:
+    """Returns a flagfile that gives these values."""
+    lines = []
+    for name, value in sorted(values.items()):
+        if isinstance(value, bool):
+            lines.append(f"--{name}" if value else f"--no{name}")
+        else:
+            lines.append(f"--{name}={_shown(value)}")
+    return "\n".join(lines) + "\n"
 
 
 def field_help(options: type) -> dict[str, str]:

@@ -7,33 +7,40 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from evo_clrs.executors import Executor
 from evo_clrs.jail.jail import Jail
 from evo_clrs.report import tables
 from evo_clrs.report.progress import Progress
 from evo_clrs.store import Store, files
-from launch import cli
+from launch import options
 
 # What a resumed run may change: how much is asked for, not what any score is.
 MAY_DIFFER = ("rounds",)
 
 _PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "dm-clrs", "numpy")
-# Flags that say how to run rather than what; a repetition is free to choose them.
-_NOT_REPEATED = ("run", "debug", "workers", "executor", "platform", "weak_jail", "job_seconds")
 
 
 @contextlib.contextmanager
-def open_store(folder: Path, identity: Mapping[str, str | int | float]) -> Iterator[Store]:
-    """Opens or resumes a run and keeps `flags.txt`, a flagfile that repeats it."""
+def open_store(
+    folder: Path, identity: Mapping[str, str | int | float], repeats: Mapping[str, Any]
+) -> Iterator[Store]:
+    """Opens or resumes a run and keeps `flags.txt`, a flagfile that repeats it.
+
+    Args:
+      folder: the run folder.
+      identity: what the run is, see `Store.open`.
+      repeats: every flag that says what to do, as against how; with its value.
+    """
     with Store.open(folder, identity, may_differ=MAY_DIFFER) as store:
-        files.write_atomically(folder / "flags.txt", _flagfile())
+        files.write_atomically(folder / "flags.txt", options.as_flags(repeats))
         yield store
 
 
-def begin(store: Store, jail: Jail, executor: Executor) -> None:
+def begin(store: Store, jail: Jail | None, executor: Executor) -> None:
     """Records start or resume with versions, devices and the jail's layers, and prints a line."""
-    layers = jail.layers()
+    layers = () if jail is None else jail.layers()
     resumed = bool(store.events("start"))
     store.record_event(
         "resume" if resumed else "start",
@@ -49,7 +56,9 @@ def begin(store: Store, jail: Jail, executor: Executor) -> None:
     )
     verb = "going on with" if resumed else "starting"
     print(f"{verb} {store.folder} on {executor.workers} {executor.platform} workers")
-    print("jail: " + ", ".join(layers), flush=True)
+    print(
+        "jail: " + (", ".join(layers) or "not needed, designs are read and never run"), flush=True
+    )
 
 
 def progress(store: Store, total: int) -> Progress:
@@ -89,12 +98,3 @@ def show(folder: Path) -> None:
     python = os.path.relpath(sys.executable)
     print(f"best program: {folder / 'best.py'}")
     print(f"to see more:  {python} -m launch.report {folder}")
-
-
-def _flagfile() -> str:
-    """Returns a flagfile that repeats the run: every flag of the launch scripts that shapes it."""
-    lines = []
-    for flag in sorted(cli.own_flags().values(), key=lambda flag: flag.name):
-        if flag.name not in _NOT_REPEATED and flag.value not in (None, ""):
-            lines.append(flag.serialize())
-    return "\n".join(line for line in lines if line) + "\n"

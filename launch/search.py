@@ -1,21 +1,30 @@
-"""Runs one search: programs are written, traced in a jail, trained, scored, and evolved.
+"""Runs one search: programs are written, read or traced in a jail, scored, and evolved.
 
   python -m launch.search --flagfile=launch/presets/laptop.flags
 
 An existing run folder is resumed. `--flagfile` sets a preset; flags after it change it.
 """
 
+import contextlib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from evo_clrs import executors, experiment, problems, proposers, strategies
+from evo_clrs.errors import UserError
 from evo_clrs.jail.jail import Jail
+from evo_clrs.problems.base import Exemplary, Problem
+from evo_clrs.strategies.base import Learner, Strategy
 from launch import cli, options, runs
 
-PROBLEM = flags.DEFINE_string("problem", "clrs", "Problem to search on: clrs.")
-STRATEGY = flags.DEFINE_string("strategy", "evoprompting", "Strategy of the search: evoprompting.")
+PROBLEM = flags.DEFINE_string(
+    "problem", "clrs", f"Problem to search on: {', '.join(problems.PROBLEMS)}."
+)
+STRATEGY = flags.DEFINE_string(
+    "strategy", "evoprompting", f"Strategy of the search: {', '.join(strategies.REGISTRY)}."
+)
 LM = flags.DEFINE_string("lm", "grammar", "Proposer, which writes the programs: grammar.")
 RUN = flags.DEFINE_string("run", "", "Run folder, resumed if it exists; made up if empty.")
 WORKERS = flags.DEFINE_integer("workers", 0, "Trainings at a time; 0 for one a device or core.")
@@ -34,28 +43,37 @@ MAIN_FLAGS = (
 def main(arguments: Sequence[str]) -> None:
     """Builds what the flags name, runs it, and prints how it ended."""
     cli.expect_no_arguments(arguments)
+    kinds = (
+        *problems.options_of(PROBLEM.value),
+        strategies.options_type(STRATEGY.value),
+        experiment.Settings,
+    )
     settings = experiment.Settings(**options.read(experiment.Settings))
     problem = problems.make(PROBLEM.value, options.read(*problems.options_of(PROBLEM.value)))
     chosen = options.read(strategies.options_type(STRATEGY.value))
     strategy = strategies.make(STRATEGY.value, chosen, settings.seed)
     proposer = proposers.make(LM.value)
     experiment.check_seeds(problem)
+    identity = {
+        **{"problem": PROBLEM.value, "strategy": STRATEGY.value, "lm": LM.value},
+        **problem.identity,
+        **chosen,
+        **_teach(strategy, problem),
+        **{name: getattr(settings, name) for name in ("seed", "schedule", "lag")},
+    }
     executor = executors.make(
         EXECUTOR.value,
         problem,
         executors.Placement(WORKERS.value, PLATFORM.value, JOB_SECONDS.value),
     )
-    identity = {
-        **{"problem": PROBLEM.value, "strategy": STRATEGY.value, "lm": LM.value},
-        **problem.identity,
-        **chosen,
-        "seed": settings.seed,
-        "platform": executor.platform,
-    }
+    identity["platform"] = executor.platform
+    repeats = {flag.name: flag.value for flag in (PROBLEM, STRATEGY, LM)} | options.read(*kinds)
+    if unused := options.unused(*kinds):
+        print(f"not used by {PROBLEM.value} with {STRATEGY.value}: {', '.join(unused)}")
     folder = Path(RUN.value or f"runs/{STRATEGY.value}-{problem.title}-seed{settings.seed}")
     with (
-        runs.open_store(folder, identity) as store,
-        Jail(weak=WEAK_JAIL.value) as jail,
+        runs.open_store(folder, identity, repeats) as store,
+        _jail_for(problem) as jail,
         executor,
         runs.progress(store, len(problem.seeds()) + strategy.children) as progress,
     ):
@@ -68,11 +86,35 @@ def main(arguments: Sequence[str]) -> None:
     runs.show(folder)
 
 
+def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
+    """Shows a strategy that learns its source; returns what tells the source from another.
+
+    Raises:
+      UserError: the problem has nothing to learn from, or the source is its own table.
+    """
+    if not isinstance(strategy, Learner):
+        return {}
+    if not isinstance(problem, Exemplary):
+        raise UserError(
+            f"strategy {STRATEGY.value} learns from a table of designs, and problem "
+            f"{PROBLEM.value} has none: choose --problem=nasbench201"
+        )
+    strategy.teach(problem.examples(strategy.source, strategy.source_top))
+    return {"source_sha256": hashlib.sha256(Path(strategy.source).read_bytes()).hexdigest()}
+
+
+def _jail_for(problem: Problem) -> contextlib.AbstractContextManager[Jail | None]:
+    """Returns the jail that traces programs; none for designs, which are read and never run."""
+    return Jail(weak=WEAK_JAIL.value) if problem.slot.space is None else contextlib.nullcontext()
+
+
 def define_options() -> None:
     """Defines the flags of all problems and strategies."""
     for name in problems.PROBLEMS:
-        options.define(*problems.options_of(name))
-    options.define(*map(strategies.options_type, strategies.REGISTRY), experiment.Settings)
+        options.define(*problems.options_of(name), owner=name)
+    for name in strategies.REGISTRY:
+        options.define(strategies.options_type(name), owner=name)
+    options.define(experiment.Settings)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What the loop needs of a problem: a slot with its seeds, model, data, budget and scores."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from evo_clrs.records import Evaluation, Facts, Size, Work
+from evo_clrs.records import Evaluation, Facts, Parent, Size, Work
 from evo_clrs.slots import Slot
 
 
@@ -64,5 +64,18 @@ class Problem(Protocol):
         pass of what the program computes, for one batch at the first size; NaN if unknown) and
         `fitness`, of which more is better. Slots of whole networks add `width_to_depth`, the
         widest layer over the number of layers.
+        """
+        ...
+
+
+@runtime_checkable
+class Exemplary(Problem, Protocol):
+    """A problem that can show good designs of a related data set, to learn principles from."""
+
+    def examples(self, path: str, count: int) -> Sequence[Parent]:
+        """Returns the best `count` designs of another table by validation accuracy, best first.
+
+        Raises:
+          UserError: the table cannot be read, is of another space, or is this problem's own.
         """
         ...
