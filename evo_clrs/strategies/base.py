@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import heapq
 import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -154,11 +155,18 @@ class Turns:
 
     Attributes:
       round: rounds told so far.
-      scored: everything scored so far, in the order told, seeds first.
+      scored: everything scored so far, in the order told; seeds first, if they belong to it.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, seeds_in_history: bool = True):
+        """Begins with nothing told.
+
+        Args:
+          seed: the run's seed.
+          seeds_in_history: whether the seeds count among `scored`, and may be `best`.
+        """
         self.seed = seed
+        self._seeds_in_history = seeds_in_history
         self.round = 0
         self.scored: list[Candidate] = []
         self._begun = False
@@ -173,7 +181,7 @@ class Turns:
         raise NotImplementedError
 
     def _begin(self, seeds: Sequence[Candidate]) -> None:
-        """Takes in the seeds that were scored."""
+        """Takes in the seeds that were scored: at least one, unless there were no seeds at all."""
 
     def _requests(self) -> Sequence[Request]:
         """Returns the requests of the next round, numbered by `self.next_index(position)`."""
@@ -194,6 +202,11 @@ class Turns:
         return self._asked + position
 
     @property
+    def told(self) -> int:
+        """How many requests were told, in `_take` those being told among them."""
+        return self._asked - len(self._waiting)
+
+    @property
     def under_way(self) -> Sequence[Request]:
         """Requests that were asked and not told yet, oldest first."""
         return tuple(self._waiting)
@@ -210,10 +223,13 @@ class Turns:
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Takes in the seeds or the children of a round, see `Strategy.tell`."""
         if not self._begun:
-            self._begun = True
             seeds = [seed for seed in candidates if is_scored(seed)]
-            self.scored.extend(seeds)
+            if candidates and not seeds:
+                raise no_seed(candidates)
+            if self._seeds_in_history:
+                self.scored.extend(seeds)
             self._begin(seeds)
+            self._begun = True
             return
         if not self._waiting:
             raise RuntimeError("tell called without asking first")
@@ -303,11 +319,13 @@ def metric(candidate: Candidate, name: str) -> float:
 
 def fittest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     """Returns the fittest, fittest first; ties go to the earlier candidate."""
-    return sorted(candidates, key=lambda c: (-fitness(c), c.index))[:count]
+    return heapq.nsmallest(count, candidates, key=lambda c: (-fitness(c), c.index))
 
 
 def no_seed(seeds: Sequence[Candidate]) -> UserError:
     """Returns the error of a search that has nothing to start from, with the reasons."""
+    if not seeds:
+        return UserError("this strategy starts from seeds: name one or more with --seeds")
     reasons = {seed.evaluation.reason for seed in seeds if seed.evaluation is not None}
     why = "; ".join(sorted(reason for reason in reasons if reason)[:3])
     return UserError(f"no seed could be scored{': ' + why if why else ''}")
