@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evo_clrs.errors import UserError
-from evo_clrs.strategies import evoprompting, random_search, regularized_evolution
+from evo_clrs.strategies import evoprompting, llmatic, random_search, regularized_evolution
 from evo_clrs.strategies.base import Strategy
 
 # One line for each strategy: the dataclass of its options, and what makes it from them and a seed.
 REGISTRY: Mapping[str, tuple[type, Callable[[Any, int], Strategy]]] = {
     "evoprompting": (evoprompting.Options, evoprompting.EvoPrompting),
+    "llmatic": (llmatic.Options, llmatic.LLMatic),
     "random": (random_search.Options, random_search.RandomSearch),
     "regularized_evolution": (
         regularized_evolution.Options,

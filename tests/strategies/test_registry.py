@@ -29,6 +29,7 @@ def evaluated(index: int, request: int | None = None, sample: int = 0) -> Candid
         metrics={
             "num_params": parameters,
             "live_params": parameters,
+            "flops": 100.0 * draw.randrange(1000, 9000),
             "val_accuracy": 1 - error,
             "val_error": error,
             "fitness": -parameters * error,
