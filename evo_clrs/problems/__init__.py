@@ -10,7 +10,11 @@ from evo_clrs.problems.base import Problem
 
 # Name -> module with `OPTIONS`, the dataclasses its options are made of, and `make`, which takes
 # one of each. Imported when asked for, so that one problem does not need another's packages.
-PROBLEMS: Mapping[str, str] = {"clrs": "evo_clrs.problems.clrs.problem"}
+PROBLEMS: Mapping[str, str] = {
+    "clrs": "evo_clrs.problems.clrs.problem",
+    "nasbench201": "evo_clrs.problems.cells.nasbench201",
+    "mnist1d": "evo_clrs.problems.mnist1d.problem",
+}
 
 
 def options_of(name: str) -> tuple[type, ...]:

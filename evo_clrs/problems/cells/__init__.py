@@ -1,0 +1,1 @@
+"""Design spaces: cells, macro networks and sizes, looked up in tables or trained for real."""
