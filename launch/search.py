@@ -99,8 +99,10 @@ def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
             f"strategy {STRATEGY.value} learns from a table of designs, and problem "
             f"{PROBLEM.value} has none: choose --problem=nasbench201"
         )
-    strategy.teach(problem.examples(strategy.source, strategy.source_top))
-    return {"source_sha256": hashlib.sha256(Path(strategy.source).read_bytes()).hexdigest()}
+    examples = problem.examples(strategy.source, strategy.source_top)
+    strategy.teach(examples)
+    told = "".join(f"{example.source}{sorted(example.metrics.items())}" for example in examples)
+    return {"examples": hashlib.sha256(told.encode()).hexdigest()[:16]}
 
 
 def _jail_for(problem: Problem) -> contextlib.AbstractContextManager[Jail | None]:

@@ -23,15 +23,32 @@ class Problem(Protocol):
       instant: whether evaluating is looking up: done at once, in the process of the search.
     """
 
-    name: str
-    title: str
-    options: Mapping[str, object]
-    identity: Mapping[str, str | int | float]
-    slot: Slot
-    sizes: tuple[Size, ...]
-    score_key: str
-    training_seeds: tuple[int, ...]
-    instant: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, object]: ...
+
+    @property
+    def identity(self) -> Mapping[str, str | int | float]: ...
+
+    @property
+    def slot(self) -> Slot: ...
+
+    @property
+    def sizes(self) -> tuple[Size, ...]: ...
+
+    @property
+    def score_key(self) -> str: ...
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]: ...
+
+    @property
+    def instant(self) -> bool: ...
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs a search starts from: name to source text."""
