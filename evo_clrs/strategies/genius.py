@@ -23,8 +23,8 @@ class Options(Budget):
         iteration is lost (the paper asks until the design fits).
       refuse_repeats: whether a design that was scored before is refused too; in the paper it is
         not, and costs an iteration.
-      seeds_in_history: whether the seeds stay in the history. The paper starts from nothing; where
-        there are seeds, they are shown until a child has a score, for a program to start from.
+      seeds_in_history: whether the seeds stay in the history, and may be the final answer. The
+        paper starts from nothing; seeds, where there are any, are shown until a child has a score.
 
     Raises:
       UserError: an option is out of range; the message names it.
@@ -76,7 +76,7 @@ class Genius(Turns):
     """
 
     def __init__(self, options: Options, seed: int):
-        super().__init__(seed)
+        super().__init__(seed, options.seeds_in_history)
         self.options = options
         self.lost: list[int] = []
         self._iteration = 0
