@@ -23,6 +23,7 @@ class Options(Prompting):
       seeds_in_history: whether the seeds enter the history and may be the final answer.
     """
 
+    in_context: int = 2
     seeds_in_history: bool = False
 
 
@@ -43,7 +44,7 @@ class RandomSearch(Prompter):
         self._examples = seeds
 
     def _draw(self, index: int) -> Request:
-        return self._build_random(index, self._examples)
+        return self._build_random(index, self._examples, self.options.in_context)
 
     def _take(self, children: Sequence[Candidate]) -> None:
         pass

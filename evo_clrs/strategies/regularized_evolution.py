@@ -37,6 +37,7 @@ class Options(Prompting):
     samples_per_prompt: int = 1
     population: int = 10
     tournament: int = 3
+    in_context: int = 2
     seeds_in_history: bool = False
 
 
@@ -72,7 +73,7 @@ class RegularizedEvolution(Prompter):
 
     def _draw(self, index: int) -> Request:
         if len(self._population) < self.options.population:
-            return self._build_random(index, self._examples)
+            return self._build_random(index, self._examples, self.options.in_context)
         draw = self._generator("tournament", index)
         drawn = draw.choices(self._population, k=self.options.tournament)
         return self._build(index, "mutate", fittest(drawn, 1))

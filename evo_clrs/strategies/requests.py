@@ -20,7 +20,6 @@ class Prompting(Budget):
     """What a search asks for, and how; the defaults are those of EvoPrompting.
 
     Attributes:
-      in_context: programs shown in each prompt where there is a choice.
       temperatures: sampling temperatures, drawn uniformly.
       temperature_per: draw a temperature for each `sample` or for each `prompt`.
       target_parameters: parameters asked for, as a share of those of the smallest parent.
@@ -30,7 +29,6 @@ class Prompting(Budget):
       UserError: an option, here or in a strategy's own, is out of range; the message names it.
     """
 
-    in_context: int = 2
     temperatures: tuple[float, ...] = (0.2, 0.6, 0.8, 1.0)
     temperature_per: str = "sample"
     target_parameters: float = 0.9
@@ -110,10 +108,15 @@ class Prompter(Turns):
             operation=operation,
         )
 
-    def _build_random(self, index: int, seeds: Sequence[Candidate]) -> Request:
+    def _choose(self, index: int, pool: Sequence[Candidate], count: int) -> Sequence[Candidate]:
+        """Returns the programs to show in a prompt, drawn from a pool with replacement."""
+        draw = self._generator("parents", index)
+        return [draw.choice(pool) for _ in range(count)]
+
+    def _build_random(self, index: int, seeds: Sequence[Candidate], count: int) -> Request:
         """Returns a request for programs drawn from the whole space, with seeds as examples."""
-        count = min(self.options.in_context, len(seeds))
-        examples = self._generator("examples", index).sample(list(seeds), count)
+        draw = self._generator("examples", index)
+        examples = draw.sample(list(seeds), min(count, len(seeds)))
         return self._build(index, "random", examples)
 
 
