@@ -162,7 +162,7 @@ class Lapt(Turns):
         return tuple(self._alive)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Takes in the seeds or the children of a round, see `Strategy.tell`; seeds play no part."""
+        """Takes in the children of a round, see `Strategy.tell`; seeds play no part."""
         if self._asks_principles:
             raise RuntimeError("tell called while principles were asked for: call learn")
         super().tell(candidates)
