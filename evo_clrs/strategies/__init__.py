@@ -26,8 +26,6 @@ REGISTRY: Mapping[str, tuple[type, Callable[[Any, int], Strategy]]] = {
     "hill_climb": (hill_climb.Options, hill_climb.HillClimb),
     "genius": (genius.Options, genius.Genius),
     "lapt": (lapt.Options, lapt.Lapt),
-    "genius": (genius.Options, genius.Genius),
-    "lapt": (lapt.Options, lapt.Lapt),
     "llmatic": (llmatic.Options, llmatic.LLMatic),
     "random": (random_search.Options, random_search.RandomSearch),
     "regularized_evolution": (
