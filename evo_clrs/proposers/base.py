@@ -20,11 +20,21 @@ class Proposer(Protocol):
     ) -> Sequence[records.Proposal]:
         """Returns one proposal for each of `request.samples` children asked for, in order.
 
+        What is asked for is `request.operation`, one of `records.OPERATIONS`. A proposer answers
+        each of them: with programs of the slot, whatever the finer difference it knows between
+        operations, and `principles` with words in place of a source. An empty source says that it
+        has no answer, as when it knows no words; a strategy that asks for them has a rule for that.
+
         Args:
-          request: parents with their metrics, targets and temperatures.
-          slot: what the programs must define.
+          request: parents with their metrics, targets, temperatures, and what else the operation
+            may heed: the instruction in words, the kinds of edits that stand for it, and the
+            options allowed on a slot with a design space.
+          slot: what the programs must define, or the space of designs that they write.
           prompt: the request as text; proposers that read `request` itself may ignore it.
           seed: the run's seed. Every draw depends on it, on `request.index` and on the position
             of the sample, and on nothing else: equal arguments give equal proposals.
+
+        Raises:
+          UserError: the proposer cannot write programs for this slot.
         """
         ...

@@ -1,8 +1,8 @@
 """The grammar on design slots: edits of the choices themselves, without any syntax tree.
 
 What an edit means comes from `TRAITS`: how many parameters the options of a space have, and which
-of them stand for a skip, a pool, nothing at all, or a width. Kinds that also exist for code
-(`edits.KINDS`) have the same names.
+of them are a skip, a pool, nothing at all, or the same layer in another width or kernel size.
+Kinds that also exist for code (`edits.KINDS`) have the same names.
 """
 
 import dataclasses
@@ -19,12 +19,13 @@ from evo_clrs.spaces import Choices, Place, Space
 EDIT_COUNTS: Mapping[int, float] = {1: 0.45, 2: 0.35, 3: 0.2}
 
 # Kinds of edits and how often each is drawn, relative to the others. A space has those of the
-# first seven that its traits give a meaning, and all of the others.
+# first eight that its traits give a meaning, and all of the others.
 KINDS: Mapping[str, float] = {
     "grow": 1.0,  # an option with more parameters
     "shrink": 1.0,  # an option with fewer parameters
     "depth": 1.0,  # an option with parameters in place of one without, or the other way round
     "width": 1.0,  # an option of another width
+    "kernel": 1.0,  # an option of another kernel size
     "residual": 1.0,  # a skip connection
     "pool": 1.0,  # a pooling
     "remove": 1.0,  # nothing
@@ -46,6 +47,7 @@ class Traits:
       pools: options that pool.
       nothing: options that leave the place empty.
       widths: options that are the same layer in several widths.
+      kernels: options that are the same layer with several kernel sizes.
     """
 
     parameters: Mapping[str, float]
@@ -53,6 +55,7 @@ class Traits:
     pools: frozenset[str] = frozenset()
     nothing: frozenset[str] = frozenset()
     widths: frozenset[str] = frozenset()
+    kernels: frozenset[str] = frozenset()
 
 
 # By name of the space. One without an entry has the kinds replace, swap and crossover.
@@ -69,6 +72,7 @@ TRAITS: Mapping[str, Traits] = {
         skips=frozenset({"skip_connect"}),
         pools=frozenset({"avg_pool_3x3"}),
         nothing=frozenset({"none"}),
+        kernels=frozenset({"nor_conv_1x1", "nor_conv_3x3"}),
     ),
     "nasbench_macro": Traits(
         # In units of channels squared: two 1 x 1 convolutions, to 3 or 6 times the width and back.
@@ -113,8 +117,9 @@ def propose(
     """
     rules = _rules(space.name, space.places, request.allowed)
     named = {kind: rules.weights[kind] for kind in request.kinds if kind in rules.weights}
-    draw = _Draw(rules, named, *_parents(request, space))
-    operation = _OPERATIONS[request.operation] if draw.designs else _Draw.at_random
+    designs, best = _parents(request, space)
+    draw = _Draw(rules, named, designs, best)
+    operation = _OPERATIONS[request.operation] if designs else _Draw.at_random
     proposals = []
     for rng in generators:
         choices, kinds = operation(draw, rng)
@@ -353,6 +358,7 @@ def _tests(traits: Traits) -> dict[str, Callable[[str, str], bool]]:
         "shrink": lambda old, new: size[new] < size[old],
         "depth": lambda old, new: (size[new] > 0) != (size[old] > 0),
         "width": lambda old, new: {old, new} <= traits.widths,
+        "kernel": lambda old, new: {old, new} <= traits.kernels,
         "residual": lambda old, new: new in traits.skips,
         "pool": lambda old, new: new in traits.pools,
         "remove": lambda old, new: new in traits.nothing,
