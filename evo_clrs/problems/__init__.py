@@ -13,6 +13,8 @@ from evo_clrs.problems.base import Problem
 PROBLEMS: Mapping[str, str] = {
     "clrs": "evo_clrs.problems.clrs.problem",
     "nasbench201": "evo_clrs.problems.cells.nasbench201",
+    "nasbench_macro": "evo_clrs.problems.cells.nasbench_macro",
+    "nats_sizes": "evo_clrs.problems.cells.nats_sizes",
     "mnist1d": "evo_clrs.problems.mnist1d.problem",
 }
 

@@ -30,6 +30,7 @@ _SEEDS: Mapping[str, tuple[str, ...]] = {
         "v8_tiled_linear",
         "v9_bilinear",
     ),
+    "network": ("paper_cnn", "linear", "mlp", "cnn", "gru"),
 }
 _GALLERY: Mapping[str, tuple[str, ...]] = {
     "processor": ("mpnn", "deep_sets", "gat", "gat_full"),
@@ -40,6 +41,7 @@ _GALLERY: Mapping[str, tuple[str, ...]] = {
         "div2_mean",
         "max_mean",
     ),
+    "network": (),
 }
 
 

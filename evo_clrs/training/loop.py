@@ -29,6 +29,8 @@ Batch = Any
 Loss = Callable[[Params, jax.Array, Batch], jax.Array]
 Draw = Callable[[jax.Array, Pool, int], Batch]
 
+OPTIMIZERS = ("adam", "adamw")
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -37,30 +39,42 @@ class Training:
     Attributes:
       steps: steps of the optimizer, over all pools together.
       batch_size: samples in each step.
-      learning_rate: of Adam.
-      clip_norm: gradients of a larger global norm are scaled down to it.
+      learning_rate: of the optimizer.
+      clip_norm: gradients of a larger global norm are scaled down to it; inf for no clip.
+      optimizer: one of `OPTIMIZERS`: adam, or adamw (Loshchilov and Hutter 2019, arXiv 1711.05101).
+      weight_decay: of adamw; adam has none.
       steps_per_call: steps between two looks at losses and clock.
       validate_every: steps between two validations, a multiple of `steps_per_call`; the last step
         is followed by one in any case.
       max_seconds: wall time after which the training is given up, compiling included; None for no
         limit.
+      transformation: what turns gradients into updates, in place of the settings above; None for
+        them.
     """
 
     steps: int = 10_000
     batch_size: int = 32
     learning_rate: float = 1e-3
     clip_norm: float = 1.0
+    optimizer: str = "adam"
+    weight_decay: float = 1e-4
     steps_per_call: int = 50
     validate_every: int = 50
     max_seconds: float | None = None
+    transformation: optax.GradientTransformation | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "steps_per_call", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        for name in ("learning_rate", "clip_norm"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: expected more than 0, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        if not self.clip_norm > 0:
+            raise ValueError(f"clip_norm: expected more than 0, got {self.clip_norm}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer: expected one of {OPTIMIZERS}, got {self.optimizer!r}")
         if self.validate_every % self.steps_per_call:
             raise ValueError(
                 f"validate_every: expected a multiple of steps_per_call, which is "
@@ -110,10 +124,16 @@ class Outcome:
 
 
 def optimizer(training: Training) -> optax.GradientTransformation:
-    """Returns Adam behind a clip of the global norm."""
-    return optax.chain(
-        optax.clip_by_global_norm(training.clip_norm), optax.adam(training.learning_rate)
-    )
+    """Returns Adam or AdamW, behind a clip of the global norm if there is one."""
+    if training.transformation is not None:
+        return training.transformation
+    if training.optimizer == "adamw":
+        descent = optax.adamw(training.learning_rate, weight_decay=training.weight_decay)
+    else:
+        descent = optax.adam(training.learning_rate)
+    if math.isinf(training.clip_norm):
+        return descent
+    return optax.chain(optax.clip_by_global_norm(training.clip_norm), descent)
 
 
 def start(params: Params, training: Training) -> State:

@@ -1,21 +1,18 @@
 """CLRS as a problem: a task, a slot, and the budget under which programs compete."""
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from evo_clrs import program, programs
 from evo_clrs.errors import Rejected, UserError
 from evo_clrs.gates import fingerprint, graph, liveness, mlir
-from evo_clrs.problems import slot_function
+from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
@@ -25,8 +22,6 @@ from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
 from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
 from evo_clrs.slots import SLOTS
 from evo_clrs.training import loop
-
-_GIB = 2.0**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +97,7 @@ class ClrsProblem:
 
     name = "clrs"
     instant = False
+    remark = ""
 
     def __init__(self, options: Options, protocol: Protocol):
         """Checks the options; data is drawn when it is first needed.
@@ -125,8 +121,7 @@ class ClrsProblem:
         """Options that shape results, and the seeds as identities of programs."""
         shaping = {k: v for k, v in self.options.items() if k not in _NOT_RESULTS}
         flat = {k: v if isinstance(v, str | int | float) else str(v) for k, v in shaping.items()}
-        seeds = [_known_as(source) for source in self.seeds().values()]
-        return flat | {"seeds": ",".join(seeds), "jax": jax.__version__}
+        return flat | {"seeds": traced.known_as(self.seeds()), "jax": jax.__version__}
 
     @functools.cached_property
     def score_key(self) -> str:
@@ -148,37 +143,18 @@ class ClrsProblem:
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs that the options name, or else the slot's usual seeds."""
-        if not self._options.seeds:
-            return programs.seeds(self.slot.name)
-        packaged = programs.load(self.slot.name)
-        found = {}
-        for name in self._options.seeds:
-            path = Path(name)
-            if name in packaged:
-                found[name] = packaged[name]
-            elif path.is_file():
-                found[path.stem] = path.read_text(encoding="utf-8", errors="replace")
-            else:
-                raise UserError(
-                    f"seed {name!r} is neither a file nor a program of slot {self.slot.name}; "
-                    f"there are: {', '.join(packaged)}"
-                )
-        return found
+        return traced.find_seeds(self.slot.name, self._options.seeds)
 
     def examine(self, work: Work) -> Facts:
         """Returns what is known of a graph before training, see `Problem.examine`."""
         assert isinstance(work, Graph)
-        with _forgetting():
+        with traced.forgetting():
             return self._examine(work)
 
     def _examine(self, graph_: Graph) -> Facts:
         options = self._options
         read = mlir.read_graph(graph_)
-        limits = graph.GraphLimits(
-            flops=options.max_gflops * 1e9,
-            peak_bytes=options.max_memory * _GIB,
-            operations=options.max_operations,
-        )
+        limits = traced.graph_limits(options.max_gflops, options.max_memory, options.max_operations)
         price = graph.check(read, limits)
         if liveness.inert(read, self._live_outputs):
             raise Rejected("inert", f"it cannot change a prediction of {self._task.name}")
@@ -197,7 +173,7 @@ class ClrsProblem:
     def evaluate(self, work: Work, split: str, seeds: Sequence[int]) -> Evaluation:
         """Trains and scores a graph, see `Problem.evaluate`."""
         assert isinstance(work, Graph)
-        with _forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
+        with traced.forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
             return self._evaluate(self._model(slot_function.from_graph(work)), split, seeds)
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
@@ -309,23 +285,3 @@ class ClrsProblem:
     def _live_outputs(self) -> frozenset[int]:
         """Positions of the slot's outputs that predictions of this task read."""
         return influence.live_slot_outputs(self._model, self.slot, self.sizes[0])
-
-
-@contextlib.contextmanager
-def _forgetting() -> Iterator[None]:
-    """Frees what JAX keeps of traced and compiled functions, of which each graph has its own.
-
-    Without it a worker grew by 50 MB with every program it trained.
-    """
-    try:
-        yield
-    finally:
-        jax.clear_caches()
-
-
-def _known_as(source: str) -> str:
-    """Returns the identity of a seed, or of its text where that does not parse."""
-    try:
-        return program.identity(source)
-    except ValueError:
-        return hashlib.sha256(source.encode()).hexdigest()[:16]

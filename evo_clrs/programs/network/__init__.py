@@ -1,0 +1,1 @@
+"""Programs of the network slot: guest code, read as text and never imported."""
