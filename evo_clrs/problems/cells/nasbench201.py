@@ -5,10 +5,10 @@ al., "NATS-Bench", TPAMI 2021, https://arxiv.org/abs/2009.00437 (its topology se
 """
 
 import dataclasses
-from pathlib import Path
 
+from evo_clrs import spaces
 from evo_clrs.errors import UserError
-from evo_clrs.problems.cells import cell_costs, json_tables
+from evo_clrs.problems.cells import cell_costs, json_tables, official, sources
 from evo_clrs.problems.cells.problem import Benchmark, Counts, TableOptions, TableProblem
 from evo_clrs.problems.cells.table import Row, Table
 from evo_clrs.records import Design
@@ -59,14 +59,26 @@ def make(options: Options) -> TableProblem:
     return TableProblem(BENCHMARK, options, options.data)
 
 
-def read(path: Path, data: str) -> Table:
+def read(table: str, data: str) -> Table:
     """Reads a table in any of its forms.
+
+    Args:
+      table: a JSON file, a folder with JSON files, an official folder, or the official file.
+      data: the data set; empty for what a JSON file's content tells.
 
     Raises:
       UserError: it is missing or damaged, of another space, or about another data set.
     """
-    if not path.is_file():
-        raise UserError(f"there is no table {path}")
+    json_source = sources.CELL_TABLES[data or "cifar10"]
+    names = (f"{data}.json", json_source.file) if data else ()
+    path = sources.find(table, [json_source, sources.CELL_ARCHIVE], names)
+    if official.is_official(path):
+        return official.read(path, ARCHIVE, data)
+    if path.is_dir():
+        raise UserError(
+            f"{path} is no table: it has neither {official.META} (an official folder) nor "
+            f"{' nor '.join(names) or 'a data set to look for'}"
+        )
     return json_tables.read_cells(path, data)
 
 
@@ -79,4 +91,5 @@ def _facts(design: Design, row: Row, data: str) -> Counts:
     )
 
 
+ARCHIVE = official.Archive(spaces.CELL, "200")
 BENCHMARK = Benchmark("nasbench201", CELL, DESIGNS, read, _facts)

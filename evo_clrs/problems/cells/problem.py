@@ -60,8 +60,8 @@ class Benchmark:
       name: its name in the registry.
       slot: what programs define; a slot with a design space.
       designs: well-known designs by name, as arch strings; the usual seeds.
-      read: reads the table in a file or folder, about a data set; without one, about what the
-        content tells.
+      read: reads what `--table` names, about a data set; without one, about what the content
+        tells.
       facts: parameters, live parameters and multiply-adds of a design with a table row, on a data
         set.
     """
@@ -69,7 +69,7 @@ class Benchmark:
     name: str
     slot: Slot
     designs: Mapping[str, str]
-    read: Callable[[Path, str], Table]
+    read: Callable[[str, str], Table]
     facts: Callable[[Design, Row, str], "Counts"]
 
 
@@ -81,7 +81,7 @@ class TableProblem:
     """A design space with known scores; see `problems.base.Problem` for the contract.
 
     Attributes:
-      remark: what a reader of its scores must know, in one sentence; usually empty.
+      remark: what a reader of its scores must know, in one sentence.
       table: the table.
     """
 
@@ -115,10 +115,11 @@ class TableProblem:
         self._record_test = record_test
         self.name = benchmark.name
         self.slot: Slot = benchmark.slot
-        self.title = f"{benchmark.name.replace('_', '-')}-{data}"
+        self.title = f"{benchmark.name}-{data}"
         self.options: Mapping[str, object] = vars(options)
-        self.table = benchmark.read(Path(options.table), data) if table is None else table
-        self.remark = self.table.remark
+        self.table = benchmark.read(options.table, data) if table is None else table
+        own = "Selection scores are the table's validation scores: it has no other but test."
+        self.remark = self.table.remark or own
         self._data = data
         self._counts: dict[str, Counts] = {}
 
@@ -169,6 +170,14 @@ class TableProblem:
           ValueError: the string is damaged or belongs to another space.
         """
         return self._space.write(self._space.from_arch(arch))
+
+    def arch(self, source: str) -> str:
+        """Returns the arch string of a program.
+
+        Raises:
+          ValueError: it is not a design of this space.
+        """
+        return self._space.arch(self._space.read(source))
 
     def examine(self, work: Work) -> Facts:
         """Returns what is known of a design before looking it up, see `Problem.examine`.
@@ -247,7 +256,7 @@ class TableProblem:
         name, separator, data = path.rpartition(":")
         if not separator or Path(path).exists():
             name, data = path, ""
-        source = self._benchmark.read(Path(name), data)
+        source = self._benchmark.read(name, data)
         refuse_twin(source, self.table)
         about = source.data or self._data
         return [self._example(arch, row, about) for arch, row in best(source, count)]
@@ -255,9 +264,8 @@ class TableProblem:
     def _example(self, arch: str, row: Row, data: str) -> Parent:
         choices = self._space.from_arch(arch)
         design = Design(self.slot.name, arch, choices)
-        parameters, _, flops = self._benchmark.facts(design, row, data)
-        accuracy = row.validation / 100
-        metrics = {"num_params": parameters, "flops": flops, "val_accuracy": accuracy}
+        parameters, _, _ = self._benchmark.facts(design, row, data)
+        metrics = {"num_params": parameters, "val_accuracy": row.validation / 100}
         return Parent(spaces.identity(self._space, choices), self._space.write(choices), metrics)
 
     @property
