@@ -231,7 +231,11 @@ class Experiment:
         """The best programs of the search and all seeds that were scored, each once."""
         everybody = self._store.candidates()
         ranked = self._strategy.best(len(everybody))
-        children = [c for c in ranked if c.request is not None][: self._settings.finalists]
+        fittest: dict[str, Candidate] = {}
+        for candidate in ranked:
+            if candidate.request is not None:
+                fittest.setdefault(candidate.program, candidate)
+        children = list(fittest.values())[: self._settings.finalists]
         seeds = [c for c in everybody if c.request is None]
         chosen = {candidate.index: candidate for candidate in [*seeds, *children]}
         return [c for c in chosen.values() if c.evaluation is not None and c.evaluation.scored]

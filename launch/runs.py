@@ -11,6 +11,7 @@ from typing import Any
 
 from evo_clrs.executors import Executor
 from evo_clrs.jail.jail import Jail
+from evo_clrs.problems.base import Problem
 from evo_clrs.report import tables
 from evo_clrs.report.progress import Progress
 from evo_clrs.store import Store, files
@@ -38,7 +39,7 @@ def open_store(
         yield store
 
 
-def begin(store: Store, jail: Jail | None, executor: Executor) -> None:
+def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor) -> None:
     """Records start or resume with versions, devices and the jail's layers, and prints a line."""
     layers = () if jail is None else jail.layers()
     resumed = bool(store.events("start"))
@@ -52,6 +53,7 @@ def begin(store: Store, jail: Jail | None, executor: Executor) -> None:
             "workers": executor.workers,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
             "jail": list(layers),
+            "remark": problem.remark,
         },
     )
     verb = "going on with" if resumed else "starting"

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     experiment.check_seeds(problem)
     identity = {
         **{"problem": PROBLEM.value, "strategy": STRATEGY.value, "lm": LM.value},
+        "slot": problem.slot.name,
         **problem.identity,
         **chosen,
         **_teach(strategy, problem),
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
         executor,
         runs.progress(store, len(problem.seeds()) + strategy.children) as progress,
     ):
-        runs.begin(store, jail, executor)
+        runs.begin(store, problem, jail, executor)
         search = experiment.Experiment(
             problem, strategy, proposer, executor, jail, store, progress, settings
         )

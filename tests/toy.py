@@ -26,6 +26,7 @@ class ToyProblem:
     score_key = "toy"
     training_seeds = (0,)
     instant = False
+    remark = ""
 
     def __init__(self, seeds: Mapping[str, str] | None = None, failing: Sequence[str] = ()):
         packaged = programs.load("processor")

@@ -21,6 +21,8 @@ class Problem(Protocol):
       score_key: all that shapes a score besides the graph and the training seeds.
       training_seeds: the seeds every candidate of a search is trained with.
       instant: whether evaluating is looking up: done at once, in the process of the search.
+      remark: what a reader of selection scores must know, in one sentence; empty where finalists
+        are trained from fresh seeds and scored on data that the search never saw.
     """
 
     @property
@@ -49,6 +51,9 @@ class Problem(Protocol):
 
     @property
     def instant(self) -> bool: ...
+
+    @property
+    def remark(self) -> str: ...
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs a search starts from: name to source text."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from evo_clrs.records import REJECTION_STAGES, Candidate
 from evo_clrs.report.text import line, title
+from evo_clrs.store import Store
 
 STAGES = (*REJECTION_STAGES, "scored")
 STAGE_NAMES: Mapping[str, str] = {
@@ -102,6 +103,20 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     valued = [(fitness(c), c) for c in candidates]
     ordered = sorted((-f, c.index, c) for f, c in valued if f is not None)
     return [c for _, _, c in ordered]
+
+
+def remark(store: Store) -> str:
+    """Returns what a reader of selection scores must know, empty for nothing out of the usual."""
+    starts = store.events("start")
+    return str(starts[0].data.get("remark", "")) if starts else ""
+
+
+def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Returns the first candidate of each program, in order; those without an identity all."""
+    first: dict[str | int, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.program or candidate.index, candidate)
+    return list(first.values())
 
 
 def best_so_far(candidates: Iterable[Candidate]) -> list[tuple[int, float]]:

@@ -186,11 +186,12 @@ def _legend(entries: Sequence[tuple[str, str]]) -> str:
 
 def _comparison(store: Store) -> str:
     shown = comparison(store)
-    note = (
-        "Trained again from fresh seeds and scored on selection data, which the search never saw."
-        if shown.selected
-        else "Scores of the search itself, which flatter the winner; selection scores come last."
-    )
+    note = "Scores of the search itself, which flatter the winner; selection scores come last."
+    if shown.selected:
+        note = analysis.remark(store) or (
+            "Trained again from fresh seeds and scored on selection data, which the search never "
+            "saw."
+        )
     table = _table(
         ("program", "parameters", "against fittest seed", shown.measure, "fitness"),
         [

@@ -69,6 +69,7 @@ def seeds_against_best(store: Store) -> rich.table.Table:
     """
     shown = comparison(store)
     table = _table("Seeds against the best" + ("" if shown.selected else ", in the search so far"))
+    table.caption = for_terminal(analysis.remark(store)) if shown.selected else None
     table.add_column("program")
     table.add_column("parameters", justify="right")
     table.add_column("change", justify="right")
@@ -175,12 +176,13 @@ def _change(size: float, base: float | None) -> str:
 
 def _top(candidates: Sequence[Candidate], count: int) -> rich.table.Table:
     measure = analysis.measure_of(candidates)
+    best = analysis.distinct(analysis.ranked(candidates))
     table = _table("Fittest programs of the search")
     for heading in ("rank", "program", "identity", "edits"):
         table.add_column(heading, justify="right" if heading == "rank" else "left")
     for heading in ("parameters", measure.label if measure else "score", "fitness"):
         table.add_column(heading, justify="right")
-    for rank, candidate in enumerate(analysis.ranked(candidates)[:count], start=1):
+    for rank, candidate in enumerate(best[:count], start=1):
         assert candidate.evaluation is not None and measure is not None
         metrics = candidate.evaluation.metrics
         table.add_row(

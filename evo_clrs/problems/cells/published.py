@@ -28,7 +28,9 @@ class Published:
 # Most runs behind a published mean of the two controls: the strictest standard error.
 RUNS = 3000
 
-_RANDOM = {
+_Figures = Mapping[str, Mapping[int, tuple[float, float | None]]]
+
+_RANDOM: _Figures = {
     "cifar10": {
         10: (93.02, 0.59),
         20: (93.33, 0.47),
@@ -47,7 +49,7 @@ _RANDOM = {
     },
     "nasbench_macro": {10: (92.43, None)},
 }
-_EVOLUTION = {
+_EVOLUTION: _Figures = {
     "cifar10": {20: (93.36, 0.50), 100: (94.08, 0.28), 200: (94.20, 0.23), 1000: (94.34, 0.13)},
     "imagenet16-120": {
         20: (44.34, 1.38),
@@ -56,18 +58,18 @@ _EVOLUTION = {
         1000: (46.32, 0.18),
     },
 }
-_LLMATIC = {
+_LLMATIC: _Figures = {
     "cifar10": {2000: (94.26, 0.10)},
     "imagenet16-120": {2000: (45.87, 0.96)},
 }
-_GENIUS = {
+_GENIUS: _Figures = {
     "cifar10": {10: (93.79, None)},
     "imagenet16-120": {10: (44.96, None)},
     "nasbench_macro": {10: (93.05, None)},
 }
-_LAPT = {"cifar10": {20: (94.34, 0.08)}}
+_LAPT: _Figures = {"cifar10": {20: (94.34, 0.08)}}
 
-_FIGURES: Mapping[str, Mapping[str, Mapping[int, tuple[float, float | None]]]] = {
+_FIGURES: Mapping[str, _Figures] = {
     "random": _RANDOM,
     "regularized_evolution": _EVOLUTION,
     "llmatic": _LLMATIC,
