@@ -123,19 +123,19 @@ class CellSpace:
         return _cached_read(self, source)
 
     def _read(self, source: str) -> Choices:
-        parameter, body = _function(source, self.definition)
+        parameter, body = _function(source, self.definition, self.operations)
         nodes = [parameter]
         found: dict[tuple[int, int], int] = {}
         for statement in body[:-1]:
             target, value = _assignment(statement)
             end = len(nodes)
-            if end > 3 or target in nodes:
+            if end > 3 or target in nodes or target in self.operations:
                 raise _fault(statement, "expected three new nodes, each assigned once")
             for term in _terms(value):
                 operation, node = _call(term)
                 edge = (self._node(nodes, node, term), end)
                 if edge in found:
-                    raise _fault(term, f"two operations from {node} to {target}")
+                    raise _fault(term, f"two operations from {_name(node)} to {_name(target)}")
                 found[edge] = _number(self.operations, operation, term)
             nodes.append(target)
         if len(nodes) != 4:
@@ -170,7 +170,7 @@ class CellSpace:
 
     def _node(self, nodes: Sequence[str], name: str, place: ast.AST) -> int:
         if name not in nodes:
-            raise _fault(place, f"{name} is not a node yet")
+            raise _fault(place, f"{_name(name)} is not a node yet")
         return nodes.index(name)
 
 
@@ -214,14 +214,18 @@ class ChainSpace:
         return _cached_read(self, source)
 
     def _read(self, source: str) -> Choices:
-        value, body = _function(source, self.definition)
+        value, body = _function(source, self.definition, self._options)
         choices = []
         for statement in body[:-1]:
             target, call = _assignment(statement)
             operation, argument = _call(call)
             if argument != value:
-                raise _fault(statement, f"expected a call on {value}, got one on {argument}")
+                raise _fault(
+                    statement, f"expected a call on {_name(value)}, got one on {_name(argument)}"
+                )
             choices.append(_number(self._options, operation, statement))
+            if target in self._options:
+                raise _fault(statement, f"{target} is the name of an operation")
             value = target
         _check_return(body[-1], value)
         if len(choices) != len(self.places):
@@ -264,14 +268,15 @@ _WIDTHS = tuple(range(8, 65, 8))
 
 SIZES = ChainSpace(
     name="nats_sizes",
-    layers=("stem", "stage 1", "reduction 1", "stage 2", "reduction 2"),
+    layers=("stem", "stage 1", "residual block 1", "stage 2", "residual block 2"),
     options=[f"channels_{width}" for width in _WIDTHS],
     symbols=[str(width) for width in _WIDTHS],
     separator=":",
     about=(
-        "A size of NATS-Bench: how many channels each of five groups of layers has (stem, first "
-        "stage, first reduction with second stage, ...), from 8 to 64 in steps of 8; the cell is "
-        "the same everywhere."
+        "A size of NATS-Bench: how many channels each of five groups of layers puts out, from 8 to "
+        "64 in steps of 8: the stem, the first stage of cells, the first residual block, the "
+        "second stage, and the second residual block with the third stage; the cell is the same "
+        "everywhere."
     ),
 )
 
@@ -287,7 +292,9 @@ def _cached_read(space: CellSpace | ChainSpace, source: str) -> Choices:
         raise ValueError("nested too deeply") from None
 
 
-def _function(source: str, definition: str) -> tuple[str, list[ast.stmt]]:
+def _function(
+    source: str, definition: str, operations: Sequence[str]
+) -> tuple[str, list[ast.stmt]]:
     """Returns the one parameter and the statements of a program's only function."""
     tree = program.parse(source)
     body = [node for node in tree.body if not _is_text(node)]
@@ -295,14 +302,18 @@ def _function(source: str, definition: str) -> tuple[str, list[ast.stmt]]:
         raise ValueError(f"expected one function {definition} and nothing else")
     function = body[0]
     if function.name != definition:
-        raise _fault(function, f"expected a function {definition}, got {function.name}")
+        raise _fault(function, f"expected a function {definition}, got {_name(function.name)}")
     arguments = function.args
     plain = len(arguments.args) == 1 and ast.unparse(arguments) == arguments.args[0].arg
     if not plain or function.decorator_list:
         raise _fault(function, f"expected {definition} to take one argument, and no decorator")
+    if arguments.args[0].arg in operations:
+        raise _fault(function, f"{arguments.args[0].arg} is the name of an operation")
     statements = [node for node in function.body if not _is_text(node)]
     if not statements:
         raise _fault(function, "the function is empty")
+    if not isinstance(statements[-1], ast.Return):
+        raise _fault(statements[-1], "expected a return at the end")
     return arguments.args[0].arg, statements
 
 
@@ -342,7 +353,7 @@ def _call(value: ast.expr) -> tuple[str, str]:
 
 def _number(options: Sequence[str], name: str, place: ast.AST) -> int:
     if name not in options:
-        raise _fault(place, f"unknown operation {name}: choose one of {', '.join(options)}")
+        raise _fault(place, f"unknown operation {_name(name)}: choose one of {', '.join(options)}")
     return options.index(name)
 
 
@@ -350,11 +361,16 @@ def _check_return(statement: ast.stmt, name: str) -> None:
     match statement:
         case ast.Return(value=ast.Name(id=returned)) if returned == name:
             return
-    raise _fault(statement, f"expected `return {name}` at the end")
+    raise _fault(statement, f"expected `return {_name(name)}` at the end")
 
 
 def _fault(place: ast.AST, reason: str) -> ValueError:
     return ValueError(f"line {getattr(place, 'lineno', 1)}: {reason}")
+
+
+def _name(name: str) -> str:
+    """Returns a name as a message shows it: a program may hold very long ones."""
+    return name if len(name) <= 40 else name[:37] + "..."
 
 
 def _short(text: str) -> str:
