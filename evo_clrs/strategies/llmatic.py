@@ -185,24 +185,29 @@ class LLMatic(Turns):
     prompts, or combine two elites.
 
     A prompt's curiosity rises by 1 when its child enters the archive of networks, falls by 0.5 when
-    it does not, and by 1 when it could not be trained. The prompt at the temperature moved by its
-    success or failure is offered to the archive of prompts, with a curiosity of 0 if it is new; a
-    child that could not be trained counts there as the least improvement seen. Crossovers have
-    words of their own and move no prompt.
+    it does not, and by 1 when it could not be trained. Success or failure moves its temperature, and
+    at its new temperature it is offered to the archive of prompts; a prompt that is new there takes
+    its curiosity along. A child that could not be trained counts as the least improvement seen.
+    Crossovers have words of their own, and move no prompt.
 
     Instructions are words for a language model. With a proposer that reads none, such as the
     grammar, they act through the kinds of edits that stand for them (`Instruction.kinds`), and
     temperatures tell prompts apart but change nothing.
+
+    Attributes:
+      options: its options.
+      descriptors: the metrics by which niches are told apart, known with the first network.
+      without_language_model: what instructions come to where no language model reads them.
     """
 
-    reads_instructions = "words for a language model; without one, kinds of edits stand for them"
+    without_language_model = "instructions act through the kinds of edits that stand for them"
 
     def __init__(self, options: Options, seed: int):
         super().__init__(seed)
         self.options = options
         self._seeds: list[Candidate] = []
         self._networks: ScaledArchive | None = None
-        self._descriptors: tuple[str, ...] = ()
+        self.descriptors: tuple[str, ...] = ()
         self._entrants: list[Candidate] = []  # all that were offered to the archive of networks
         self._elites: list[Candidate] = []
         self._prompts: Archive | None = None
@@ -324,9 +329,9 @@ class LLMatic(Turns):
         if not candidates:
             return []
         if self._networks is None:
-            self._descriptors = self.options.descriptors or _usual_descriptors(candidates[0])
+            self.descriptors = self.options.descriptors or _usual_descriptors(candidates[0])
             self._networks = ScaledArchive(
-                self.options.niches, len(self._descriptors), self.options.scaling
+                self.options.niches, len(self.descriptors), self.options.scaling
             )
         values = [self._measured(candidate) for candidate in candidates]
         entered = self._networks.extend(values, [self._worth(c) for c in candidates])
@@ -335,8 +340,8 @@ class LLMatic(Turns):
         return entered
 
     def _measured(self, candidate: Candidate) -> list[float]:
-        values = [float(metric(candidate, name)) for name in self._descriptors]
-        for name, value in zip(self._descriptors, values, strict=True):
+        values = [float(metric(candidate, name)) for name in self.descriptors]
+        for name, value in zip(self.descriptors, values, strict=True):
             if not math.isfinite(value):
                 raise UserError(f"--descriptors: {name} is not known of every program here")
         return values
@@ -356,7 +361,7 @@ class LLMatic(Turns):
         if self.options.success == "improved":
             raises = improvement is not None and improvement > 0
         moved = self._moved(plan.prompt, raises)
-        self._curiosity.setdefault(moved, 0.0)
+        self._curiosity.setdefault(moved, self._curiosity[plan.prompt])
         self._offer(moved, self._worst if improvement is None else improvement)
 
     def _moved(self, prompt: Prompt, raises: bool) -> Prompt:
