@@ -36,6 +36,7 @@ class Arm:
       problem_options: its options; the rest have their defaults.
       strategy_options: options of the strategy; the rest have their defaults.
       evaluations: numbers of evaluations after which the best is looked at, ascending.
+      content: checksum of the tables it reads, so that trials on others are not taken for its own.
       note: what sets it apart from another arm of the same strategy.
     """
 
@@ -45,6 +46,7 @@ class Arm:
     problem_options: Mapping[str, Any]
     strategy_options: Mapping[str, Any]
     evaluations: tuple[int, ...]
+    content: str = ""
     note: str = ""
 
     @property
