@@ -185,10 +185,10 @@ class LLMatic(Turns):
     prompts, or combine two elites.
 
     A prompt's curiosity rises by 1 when its child enters the archive of networks, falls by 0.5 when
-    it does not, and by 1 when it could not be trained. Success or failure moves its temperature, and
-    at its new temperature it is offered to the archive of prompts; a prompt that is new there takes
-    its curiosity along. A child that could not be trained counts as the least improvement seen.
-    Crossovers have words of their own, and move no prompt.
+    it does not, and by 1 when it could not be trained. Success or failure moves its temperature,
+    and at its new temperature it is offered to the archive of prompts; a prompt that is new there
+    takes its curiosity along. A child that could not be trained counts as the least improvement
+    seen. Crossovers have words of their own, and move no prompt.
 
     Instructions are words for a language model. With a proposer that reads none, such as the
     grammar, they act through the kinds of edits that stand for them (`Instruction.kinds`), and
