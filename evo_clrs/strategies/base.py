@@ -188,8 +188,14 @@ class Turns:
         raise NotImplementedError
 
     def _request(self) -> Request | None:
-        """Returns one more request for the steady schedule, numbered by `self.next_index()`."""
-        raise NotImplementedError
+        """Returns one more request for the steady schedule, numbered by `self.next_index()`.
+
+        A strategy that leaves this out goes by rounds only.
+
+        Raises:
+          UserError: it cannot go steadily.
+        """
+        raise UserError("this strategy goes by rounds: leave out --schedule=steady")
 
     def _take(self, children: Sequence[Candidate]) -> None:
         """Takes in children with or without a score, in the order asked."""
