@@ -36,8 +36,8 @@ accuracy; each one that you suggest is trained, and you are told its accuracy.
 {about}
 {options}
 {history}
-{instruction}Suggest a better design than all of these. Answer with the code of one design and \
-nothing else.
+{instruction}Suggest the next design, better than all so far. Answer with its code and nothing \
+else; it begins:
 
 {opening}"""
 

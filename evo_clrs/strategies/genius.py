@@ -110,9 +110,6 @@ class Genius(Turns):
         samples = self.options.samples_per_prompt
         return [self._ask(position, samples) for position in range(self.options.prompts_per_round)]
 
-    def _request(self) -> Request | None:
-        raise UserError("genius goes by rounds: leave out --schedule=steady")
-
     def _take(self, children: Sequence[Candidate]) -> None:
         refused = [child for child in children if self._refusal(child)]
         self._history.extend(child for child in children if not self._refusal(child))

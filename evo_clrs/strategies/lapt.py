@@ -219,9 +219,6 @@ class Lapt(Turns):
             return [self._ask_principles()]
         return [self._ask(position) for position in range(self.options.prompts_per_round)]
 
-    def _request(self) -> Request | None:
-        raise UserError("lapt goes by rounds: leave out --schedule=steady")
-
     def _take(self, children: Sequence[Candidate]) -> None:
         self._born.extend(children)
         self._alive.extend(filter(is_scored, children))

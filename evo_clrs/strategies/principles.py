@@ -108,8 +108,8 @@ def read_kept(reply: str, space: spaces.Space, limit: int = 0) -> Kept:
     """Returns the options that a reply keeps.
 
     The reply names each place on a line of its own, `PLACE: OPTION, OPTION`, in any order and with
-    any words, bullets, quotes or fences around the lines. Where a place is named more than once the
-    last line counts.
+    any words, bullets, numbers, quotes or fences around the lines. Where a place is named more than
+    once the last line counts.
 
     Args:
       reply: text of a language model.
@@ -123,7 +123,7 @@ def read_kept(reply: str, space: spaces.Space, limit: int = 0) -> Kept:
         raise ValueError("the reply is empty")
     kept = []
     for place in space.places:
-        line = rf"^\W*{re.escape(place.name)}\W*?:(.*)$"
+        line = rf"^[^\w\n]*(?:\d+[^\w\n]+)?{re.escape(place.name)}[^\w\n]*?:(.*)$"
         lines = re.findall(line, reply, flags=re.IGNORECASE | re.MULTILINE)
         if not lines:
             raise ValueError(f"it has no line `{place.name}: OPTION, OPTION`")
