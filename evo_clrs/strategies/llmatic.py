@@ -80,8 +80,9 @@ class Options(Budget):
       descriptors: metrics that niches of networks are told apart by; empty for width_to_depth and
         flops (the paper's) or, where a problem has no such metric, live_params or num_params and
         flops.
-      scaling: how descriptors are brought to the unit square: rank (among all seen) or log (between
-        the smallest and largest seen); the paper does not say.
+      scaling: how descriptors are brought to the unit square: residual (rank among all seen of what
+        the descriptor before does not tell already), rank (among all seen) or log (between the
+        smallest and largest seen); left open by the paper.
       niches: niches of each archive.
       archive_fitness: what networks of one niche compete by: val_accuracy (the paper's) or fitness.
       random_networks: the random phase ends with the round in which so many networks are in the
@@ -106,7 +107,7 @@ class Options(Budget):
     prompts_per_round: int = 100
     samples_per_prompt: int = 1
     descriptors: tuple[str, ...] = ()
-    scaling: str = "rank"
+    scaling: str = "residual"
     niches: int = 100
     archive_fitness: str = "val_accuracy"
     random_networks: int = 10

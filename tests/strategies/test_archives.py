@@ -6,7 +6,7 @@ import pytest
 from evo_clrs.strategies import archives
 from evo_clrs.strategies.archives import Archive, ScaledArchive, scaled
 
-both_scalings = pytest.mark.parametrize("scaling", archives.SCALINGS)
+every_scaling = pytest.mark.parametrize("scaling", archives.SCALINGS)
 
 
 def points(count: int, seed: int = 0) -> np.ndarray:
@@ -64,6 +64,29 @@ def test_logarithms_put_equal_ratios_at_equal_distances():
     assert scaled(beyond, known, "log").tolist() == [[0.0, 0.0], [1.0, 0.0]]
 
 
+def test_residuals_tell_what_the_descriptor_before_does_not():
+    sizes = np.array([1e3, 1e4, 1e5, 1e6])
+    known = np.stack([sizes, 100 * sizes], axis=1)  # FLOPs follow from parameters
+    positions = scaled(known, known, "residual")
+    assert positions[:, 0].tolist() == [1 / 8, 3 / 8, 5 / 8, 7 / 8]
+    assert positions[:, 1].tolist() == [1 / 2] * 4
+    thrifty, greedy = np.array([[1e4, 5e5]]), np.array([[1e4, 2e6]])
+    assert scaled(thrifty, known, "residual").tolist() == [[3 / 8, 0.0]]
+    assert scaled(greedy, known, "residual").tolist() == [[3 / 8, 1.0]]
+
+
+def test_descriptors_that_rise_together_fill_the_square_by_residuals_alone():
+    # Logarithms of parameters and FLOPs with a correlation of 0.98.
+    draws = np.random.default_rng(0).standard_normal((1000, 2))
+    values = np.exp(np.stack([draws[:, 0], draws[:, 0] + 0.2 * draws[:, 1]], axis=1) + 9)
+    filled = {}
+    for scaling in archives.SCALINGS:
+        archive = ScaledArchive(100, 2, scaling)
+        archive.extend(values.tolist(), [0.5] * 1000)
+        filled[scaling] = len(archive)
+    assert filled["residual"] >= 95 and filled["rank"] < 50 and filled["log"] < 50
+
+
 # Parameters and FLOPs of networks as they come.
 NETWORKS = [(1e3, 4e6), (5e3, 9e7), (2e4, 1e6), (1e5, 5e8), (7e5, 3e7), (3e6, 2e9)]
 
@@ -74,14 +97,14 @@ def test_unscaled_all_networks_fall_into_one_niche():
     assert entered == [True, False, False, False, False, False]
 
 
-@both_scalings
+@every_scaling
 def test_scaled_every_network_has_a_niche_of_its_own(scaling):
     archive = ScaledArchive(100, 2, scaling)
     assert archive.extend(NETWORKS, [0.5] * 6) == [True] * 6
     assert sorted(archive.elites()) == list(range(6))
 
 
-@both_scalings
+@every_scaling
 def test_what_is_kept_does_not_depend_on_how_it_was_portioned(scaling):
     values, objectives = 10 ** (6 * points(200)), points(200, seed=1)[:, 0].tolist()
     at_once, in_portions = ScaledArchive(50, 2, scaling), ScaledArchive(50, 2, scaling)

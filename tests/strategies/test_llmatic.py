@@ -281,7 +281,7 @@ def test_in_the_steady_schedule_requests_overlap():
         ({"temperature_step": -0.1}, "--temperature_step must be 0 or more"),
         ({"start_temperature": 1.1}, "--start_temperature .* must be above zero and rise"),
         ({"lowest_temperature": 0.0}, "--lowest_temperature, .* must be above zero and rise"),
-        ({"scaling": "none"}, "--scaling must be rank or log, got 'none'"),
+        ({"scaling": "none"}, "--scaling must be residual or rank or log, got 'none'"),
         ({"archive_fitness": "loss"}, "--archive_fitness must be val_accuracy or fitness"),
         ({"success": "luck"}, "--success must be entered or improved"),
         ({"rounds": 0}, "--rounds must be 1 or more"),
