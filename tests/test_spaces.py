@@ -1,5 +1,7 @@
 """Design spaces: programs and arch strings are two ways to write one design."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,3 +222,13 @@ def test_deep_nesting_and_huge_texts_are_refused(space):
         with pytest.raises(ValueError) as error:
             space.read(source)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", spaces.SPACES)
+def test_plain_text_is_read_as_the_same_text_formatted_otherwise(name):
+    space = spaces.SPACES[name]
+    draw = random.Random(0)
+    for _ in range(50):
+        choices = tuple(draw.randrange(len(place.options)) for place in space.places)
+        plain = space.write(choices)
+        assert space.read(plain) == space.read(f"# as a comment\n{plain}") == choices
