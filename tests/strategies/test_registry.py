@@ -1,6 +1,9 @@
 """What every strategy must do, and how one is made."""
 
+import copy
 import dataclasses
+import itertools
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,8 @@ from evo_clrs.errors import UserError
 from evo_clrs.randomness import generator
 from evo_clrs.records import Candidate, Evaluation, Parent, Request
 from evo_clrs.spaces import CELL
-from evo_clrs.strategies.base import Learner
+from evo_clrs.strategies import islands
+from evo_clrs.strategies.base import Learner, Steady
 
 SEEDS = 3
 # Options that keep the searches of this file short; strategies take those that they know.
@@ -18,6 +22,7 @@ SHORT = {
     "prompts_per_round": 2,
     "samples_per_prompt": 3,
     "survivors": 2,
+    "population": 4,
     "source": "table.json",
     "adapt_after": (),
 }
@@ -25,12 +30,34 @@ SHORT = {
 EXAMPLES = [Parent("e", CELL.write((3, 3, 3, 1, 3, 3)), {"val_accuracy": 0.9})]
 
 
-def make(name: str, seed: int = 0) -> strategies.Strategy:
+# Every strategy alone, and those that can live on islands.
+ISLANDS = islands.Options(islands=2, migrate_every=1, migrants=1)
+VARIANTS: dict[str, tuple[str, islands.Options | None]] = {
+    **{name: (name, None) for name in strategies.REGISTRY},
+    "evoprompting_islands": ("evoprompting", ISLANDS),
+    "regularized_evolution_islands": ("regularized_evolution", ISLANDS),
+}
+NEED_SEEDS = ("evoprompting", "evoprompting_islands", "best_of_n")
+
+
+def make(variant: str, seed: int = 0, **options: Any) -> strategies.Strategy:
+    name, mixing = VARIANTS[variant]
     known = {field.name for field in dataclasses.fields(strategies.options_type(name))}
-    strategy = strategies.make(name, {k: v for k, v in SHORT.items() if k in known}, seed)
+    values = {k: v for k, v in (SHORT | options).items() if k in known}
+    strategy = strategies.make(name, values, seed, mixing)
     if isinstance(strategy, Learner):
         strategy.teach(EXAMPLES)
     return strategy
+
+
+def goes_steadily(variant: str) -> bool:
+    strategy = make(variant)
+    strategy.tell(seeds())
+    try:
+        return isinstance(strategy, Steady) and strategy.ask_one() is not None
+    except UserError as error:
+        assert "leave out --schedule=steady" in str(error)
+        return False
 
 
 def evaluated(index: int, request: int | None = None, sample: int = 0) -> Candidate:
@@ -88,7 +115,34 @@ def search(strategy: strategies.Strategy) -> tuple[list[Request], list[list[Cand
     return asked, told
 
 
-every_strategy = pytest.mark.parametrize("name", strategies.REGISTRY)
+def steady_search(strategy: Any, lag: int) -> list[Request]:
+    """Runs a steady search to its end, with `lag` requests under way; returns what was asked."""
+    asked: list[Request] = []
+    strategy.tell(seeds())
+    for told in itertools.count():
+        while len(asked) - told < lag and (request := strategy.ask_one()):
+            asked.append(request)
+        if told == len(asked):
+            break
+        strategy.tell_one(answers([asked[told]], SEEDS + number_of_programs(asked[:told])))
+    return asked
+
+
+def numbers(candidates) -> list[int]:
+    return [candidate.index for candidate in candidates]
+
+
+def rejected(candidate: Candidate) -> Candidate:
+    evaluation = Evaluation("rejected", "trace", "ran out of memory")
+    return dataclasses.replace(candidate, evaluation=evaluation)
+
+
+def number_of_programs(requests: list[Request]) -> int:
+    return sum(request.samples for request in requests if request.operation != "principles")
+
+
+every_strategy = pytest.mark.parametrize("name", VARIANTS)
+every_steady_strategy = pytest.mark.parametrize("name", list(filter(goes_steadily, VARIANTS)))
 
 
 @every_strategy
@@ -117,7 +171,7 @@ def test_the_state_is_a_function_of_what_was_told(name):
 
 
 # GENIUS draws nothing: the run's seed reaches only the proposer.
-@pytest.mark.parametrize("name", [name for name in strategies.REGISTRY if name != "genius"])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "genius"])
 def test_another_seed_gives_another_search(name):
     assert search(make(name, 0))[0] != search(make(name, 1))[0]
 
@@ -165,11 +219,92 @@ def test_the_best_was_told_and_is_best_first(name):
 
 @every_strategy
 def test_no_scored_seed_is_an_error_that_tells_why(name):
-    failed = dataclasses.replace(
-        seeds()[0], evaluation=Evaluation("rejected", "trace", "ran out of memory")
-    )
     with pytest.raises(UserError, match="ran out of memory"):
-        make(name).tell([failed])
+        make(name).tell([rejected(seeds()[0])])
+
+
+@every_strategy
+def test_the_budget_is_met_to_the_child(name):
+    strategy = make(name, revisions=0)  # GENIUS asks again for what was refused, on top
+    asked, _ = search(strategy)
+    assert number_of_programs(asked) == strategy.children == 3 * 2 * 3
+
+
+@every_strategy
+def test_nothing_that_was_told_is_changed(name):
+    strategy = make(name)
+    told = [seeds()]
+    strategy.tell(told[0])
+    kept = copy.deepcopy(told)
+    while requests := ask(strategy):
+        told.append(answers(requests, sum(map(len, told))))
+        kept.append(copy.deepcopy(told[-1]))
+        strategy.tell(told[-1])
+    strategy.best(9), strategy.population(), strategy.tuning_set()
+    assert told == kept
+
+
+@every_strategy
+@pytest.mark.parametrize("answer", ["rejected", "without_evaluation", "left_out"])
+def test_a_search_in_which_nothing_is_scored_ends_with_its_seeds_at_most(name, answer):
+    strategy = make(name, revisions=0)
+    strategy.tell(seeds())
+    asked: list[Request] = []
+    while requests := ask(strategy):
+        asked += requests
+        children = answers(requests, SEEDS + number_of_programs(asked))
+        if answer == "rejected":
+            strategy.tell(list(map(rejected, children)))
+        elif answer == "without_evaluation":
+            strategy.tell([dataclasses.replace(child, evaluation=None) for child in children])
+        else:
+            strategy.tell([])
+    assert number_of_programs(asked) == strategy.children
+    assert set(numbers(strategy.best(9))) <= set(range(SEEDS))
+    assert set(numbers(strategy.population())) <= set(range(SEEDS))
+
+
+@every_strategy
+def test_without_seeds_a_search_begins_at_random_or_says_that_it_cannot(name):
+    strategy = make(name)
+    if name in NEED_SEEDS:
+        with pytest.raises(UserError, match="--seeds"):
+            strategy.tell([])
+        return
+    strategy.tell([])
+    requests = [request for request in ask(strategy) if request.operation != "principles"]
+    assert all(request.parents == () for request in requests)
+    strategy.tell(answers(requests, 0))
+    assert strategy.best() != ()
+
+
+@every_steady_strategy
+@pytest.mark.parametrize("lag", [1, 4])
+def test_a_steady_search_asks_for_as_much_one_request_at_a_time(name, lag):
+    whole, again = make(name), make(name)
+    steady_search(whole, lag)
+    asked = steady_search(again, lag)
+    assert again.finished
+    assert [request.index for request in asked] == list(range(3 * 2))
+    assert [request.round for request in asked] == [0, 0, 1, 1, 2, 2]
+    assert number_of_programs(asked) == again.children
+    assert again.best(5) == whole.best(5)
+    assert again.population() == whole.population()
+
+
+@every_steady_strategy
+def test_steady_calls_out_of_order_raise(name):
+    strategy = make(name)
+    with pytest.raises(RuntimeError, match="seeds"):
+        strategy.ask_one()
+    strategy.tell(seeds())
+    with pytest.raises(RuntimeError, match="without asking"):
+        strategy.tell_one([])
+    first, second = strategy.ask_one(), strategy.ask_one()
+    with pytest.raises(ValueError, match="expected answers to requests 0 to 0"):
+        strategy.tell_one(answers([second], SEEDS))
+    strategy.tell_one(answers([first], SEEDS))
+    strategy.tell_one(answers([second], SEEDS + first.samples))
 
 
 @pytest.mark.parametrize("name", ["evopromting", "EvoPrompting"])
