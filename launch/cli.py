@@ -98,9 +98,11 @@ def _help_text(module: types.ModuleType, first: Sequence[str]) -> str:
     ours = own_flags()
 
     def line(flag: flags.Flag) -> str:
-        default = "" if flag.default is None else f" (default: {flag.default_as_str or 'empty'})"
-        default = default.replace("'", "")
-        return f"  --{flag.name}\n      {flag.help}{default}"
+        about, *others = (flag.help or "").splitlines()
+        default = (flag.default_as_str or "").replace("'", "") or "empty"
+        defaults = "; ".join([f"default: {default}", *others])
+        told = "" if flag.default is None else f" ({defaults})"
+        return f"  --{flag.name}\n      {about}{told}"
 
     head = [line(ours[name]) for name in first]
     rest = [line(ours[name]) for name in sorted(ours) if name not in first]

@@ -25,7 +25,7 @@ def define(*options: type, owner: str = "") -> None:
     """Defines a flag for each field of options dataclasses.
 
     Where several have a field of one name, the first gives the flag; a later one whose default
-    differs adds that to the help, under its owner's name, and `read` gives each its own default.
+    differs adds a line with it to the help, and `read` gives each its own default.
     """
     for kind in options:
         _define(kind, owner)
@@ -38,8 +38,8 @@ def _define(options: type, owner: str) -> None:
         if field.name in flags.FLAGS:
             flag = flags.FLAGS[field.name]
             shown = list(field.default) if isinstance(field.default, tuple) else field.default
-            if owner and shown != flag.default and f"{owner}: " not in (flag.help or ""):
-                flag.help = f"{flag.help} (default with {owner}: {_shown(field.default)})"
+            if owner and shown != flag.default and f"\n{owner}: " not in (flag.help or ""):
+                flag.help = f"{flag.help}\n{owner}: {_shown(field.default)}"
             continue
         kind = types[field.name]
         if typing.get_origin(kind) is tuple:
