@@ -27,7 +27,7 @@ KINDS: Mapping[str, float] = {
     "width": 1.0,  # an option of another width
     "kernel": 1.0,  # an option of another kernel size
     "residual": 1.0,  # a skip connection
-    "pool": 1.0,  # a pooling
+    "pooling": 1.0,  # an option that pools
     "remove": 1.0,  # nothing
     "replace": 3.0,  # any other option
     "swap": 1.0,  # two places exchange their options
@@ -360,6 +360,6 @@ def _tests(traits: Traits) -> dict[str, Callable[[str, str], bool]]:
         "width": lambda old, new: {old, new} <= traits.widths,
         "kernel": lambda old, new: {old, new} <= traits.kernels,
         "residual": lambda old, new: new in traits.skips,
-        "pool": lambda old, new: new in traits.pools,
+        "pooling": lambda old, new: new in traits.pools,
         "remove": lambda old, new: new in traits.nothing,
     }

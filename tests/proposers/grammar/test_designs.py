@@ -258,7 +258,7 @@ def test_variations_start_from_every_parent():
         (slots.CELL, "depth", "0>23 1>23 2>014 3>014 4>23"),
         (slots.CELL, "kernel", "2>3 3>2"),
         (slots.CELL, "residual", "0>1 2>1 3>1 4>1"),
-        (slots.CELL, "pool", "0>4 1>4 2>4 3>4"),
+        (slots.CELL, "pooling", "0>4 1>4 2>4 3>4"),
         (slots.CELL, "remove", "1>0 2>0 3>0 4>0"),
         (slots.MACRO, "grow", "0>12 1>2"),
         (slots.MACRO, "shrink", "1>0 2>01"),
