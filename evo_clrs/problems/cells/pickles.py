@@ -27,7 +27,9 @@ def read_pickle(path: Path) -> Any:
     """
     try:
         with bz2.open(path) as file:
-            return _Reader(file, path).load()
+            content = _Reader(file, path).load()
+            file.read(1)  # at its end a bzip2 file has a sum of its content, which is checked now
+            return content
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except UserError:
@@ -69,16 +71,15 @@ class _Reader(pickle.Unpickler):
 
     def _scalar(self, kind: "_Type", raw: bytes) -> float:
         """Stands for NumPy's function that makes a scalar."""
-        return struct.unpack(kind.order + kind.code, raw)[0]
+        return struct.unpack("<" + kind.code, raw)[0]
 
 
 class _Type:
-    """How scalars of one type are stored."""
+    """How scalars of one type are stored: little-endian, as every official file is."""
 
     def __init__(self, code: str):
         self.code = code
-        self.order = "<"
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] == ">":
-            self.order = ">"
+            raise ValueError("numbers stored big-endian")
