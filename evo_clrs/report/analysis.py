@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from evo_clrs.records import REJECTION_STAGES, Candidate
 from evo_clrs.report.text import line, title
-from evo_clrs.store import Store
+from evo_clrs.store import Store, selection
 
 STAGES = (*REJECTION_STAGES, "scored")
 STAGE_NAMES: Mapping[str, str] = {
@@ -109,6 +109,17 @@ def remark(store: Store) -> str:
     """Returns what a reader of selection scores must know, empty for nothing out of the usual."""
     starts = store.events("start")
     return str(starts[0].data.get("remark", "")) if starts else ""
+
+
+def principles(store: Store) -> list[str]:
+    """Returns what the run's strategy learnt in words, oldest first; most learn nothing."""
+    return [str(event.data.get("text", "")) for event in store.events("principles")]
+
+
+def winner(store: Store) -> Candidate | None:
+    """Returns the best program on selection data, or in the search if that has not come."""
+    selected = selection.winner(store)
+    return selected.candidate if selected is not None else store.best()
 
 
 def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:

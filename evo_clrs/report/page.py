@@ -43,13 +43,14 @@ def page(store: Store) -> str:
     """Returns the page of a run as one HTML text."""
     candidates = store.candidates()
     summary = summarise(store)
-    best = next(iter(analysis.ranked(candidates)), None)
+    best = analysis.winner(store)
     name = summary["run"] or "a run in memory"
     sections = [
         _header(name, summary),
         _tiles(candidates, summary),
         _pair(_best_over_time(candidates), _size_against_score(candidates, best)),
         _comparison(store),
+        _principles(analysis.principles(store)),
         _pair(_stages(candidates), _reasons(candidates)),
         _family(candidates, best),
         _code(candidates, best),
@@ -179,6 +180,12 @@ def _size_against_score(candidates: Sequence[Candidate], best: Candidate | None)
     return _section("Size against score", "", plot, _legend(legend) if plot else "")
 
 
+def _principles(learnt: Sequence[str]) -> str:
+    """Returns what a strategy learnt in words, oldest first."""
+    note = "What the strategy learnt of its source, and how it changed that on the way."
+    return _section("Principles", note, *(f"<pre>{for_html(text)}</pre>" for text in learnt))
+
+
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
     items = "".join(f"<li>{mark}{for_html(words)}</li>" for mark, words in entries)
     return f'<ul class="legend">{items}</ul>'
@@ -272,8 +279,8 @@ def _top(candidates: Sequence[Candidate], count: int = 12) -> str:
     measure = analysis.measure_of(candidates)
     if measure is None:
         return ""
-    rows = []
-    for rank, candidate in enumerate(analysis.ranked(candidates)[:count], start=1):
+    rows, shown = [], analysis.distinct(analysis.ranked(candidates))
+    for rank, candidate in enumerate(shown[:count], start=1):
         metrics = candidate.evaluation.metrics if candidate.evaluation is not None else {}
         rows.append(
             (

@@ -56,6 +56,10 @@ def show_result(store: Store, console: rich.console.Console | None = None) -> No
     table = seeds_against_best(store)
     if table.row_count:
         console.print(table)
+    for text in analysis.principles(store)[-1:]:
+        console.print("Principles at the end", style="bold")
+        for words in text.splitlines():
+            console.print(for_terminal(words, 1000), highlight=False)
     counts = summarise(store)["counts"]
     rest = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
     console.print(rest or "no proposals yet", style="dim", highlight=False)

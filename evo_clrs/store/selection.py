@@ -54,7 +54,8 @@ def read(store: Store) -> list[Selected]:
         candidate = store.candidate(event.data["candidate"])
         if candidate is not None:
             data = event.data
-            selected = Selected(candidate, data["metrics"], data["reason"], tuple(data["seeds"]))
+            metrics, seeds = data.get("metrics", {}), tuple(data.get("seeds", ()))
+            selected = Selected(candidate, metrics, data.get("reason", ""), seeds)
             found.append(selected)
     return sorted(found, key=lambda selected: (-selected.fitness, selected.candidate.index))
 
