@@ -5,6 +5,18 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 
+class Quotient(str):
+    """A symbol for `dim // by` where that is no polynomial, e.g. `(1 + L/8)//2`."""
+
+    dim: "Dim"
+    by: int
+
+    def __new__(cls, dim: "Dim", by: int) -> "Quotient":
+        symbol = super().__new__(cls, f"({dim})//{by}")
+        symbol.dim, symbol.by = dim, by
+        return symbol
+
+
 @dataclasses.dataclass(frozen=True)
 class Dim:
     """A polynomial with rational coefficients over symbols such as N and H.
@@ -25,6 +37,8 @@ class Dim:
             return value
         if isinstance(value, int):
             return _collect({(): Fraction(value)})
+        if isinstance(value, Quotient):
+            return _collect({(value,): Fraction(1)})
         digits = value[: len(value) - len(value.lstrip("0123456789"))]
         return _collect({(value[len(digits) :],): Fraction(int(digits or 1))})
 
@@ -46,9 +60,25 @@ class Dim:
         total = Fraction(0)
         for product, value in self.terms:
             for symbol in product:
-                value *= sizes[symbol]
+                if isinstance(symbol, Quotient) and symbol not in sizes:
+                    value *= symbol.dim.at(sizes) // symbol.by
+                else:
+                    value *= sizes[symbol]
             total += value
         return total
+
+    def floor(self, by: int, unit: int = 8) -> "Dim":
+        """Returns the whole quotient by a number, if `unit` divides every symbol."""
+        exact: dict[tuple[str, ...], Fraction] = {}
+        rest: dict[tuple[str, ...], Fraction] = {}
+        for product, value in self.terms:
+            fits = product and (value * unit / by).denominator == 1
+            (exact if fits else rest)[product] = value
+        left = _collect(rest)
+        whole = _collect({product: value / by for product, value in exact.items()})
+        if left.number is not None:
+            return whole + Dim.of(left.number // by)
+        return whole + Dim.of(Quotient(left, by))
 
     def divisible(self, by: int, unit: int = 8) -> bool:
         """Whether `by` divides it, if `unit` divides every symbol."""

@@ -51,21 +51,9 @@ def quote(template: str, /, **parts: ast.expr | str | int) -> ast.expr:
     return Fill().visit(ast.parse(template, mode="eval").body)
 
 
-def is_features(value: Value, least: int = 2) -> bool:
-    """Whether it is [B, features], [B, N, features], [B, N, N, features] or [B, N, N, N, features].
-
-    Axes of size 1 may stand for node axes. Features of a single channel do not count.
-    """
-    if not isinstance(value, Array) or value.boolean or len(value.shape) < 2:
-        return False
-    *leading, width = value.shape
-    number = width.number
-    return (
-        leading[0] == BATCH
-        and all(dim in (NODES, ONE) for dim in leading[1:])
-        and not width.symbols & VARYING
-        and (number is None or number >= least)
-    )
+def has_nodes(slot: slots.Slot) -> bool:
+    """Whether programs of a slot read a graph; else they read sequences."""
+    return any("N" in tensor.shape for tensor in slot.inputs)
 
 
 class Draft:
@@ -77,6 +65,7 @@ class Draft:
     Attributes:
       tree: the program.
       slot: what it fills.
+      on_graph: whether the slot's inputs are a graph; else they are sequences.
       shapes: what is known of its shapes.
       body: statements of the function that computes the outputs.
       inputs: names of the slot's inputs in this program.
@@ -93,6 +82,7 @@ class Draft:
     ):
         self.tree = tree
         self.slot = slot
+        self.on_graph = has_nodes(slot)
         self.mates = mates
         self.crowded = crowded
         self.shapes = infer(tree, slot)
@@ -127,6 +117,40 @@ class Draft:
                 for node in _walk(statement.value):
                     yield node, statement
 
+    def is_features(self, value: Value, least: int = 2) -> bool:
+        """Whether it is [B, features] or that with axes of nodes or positions in between.
+
+        On a graph there may be any number of node axes, and axes of size 1 may stand for them; on
+        sequences there may be one axis of positions, of any length. Features of a single channel
+        do not count.
+        """
+        if not isinstance(value, Array) or value.boolean or len(value.shape) < 2:
+            return False
+        *leading, width = value.shape
+        number = width.number
+        return (
+            leading[0] == BATCH
+            and all(map(self.is_inner, leading[1:]))
+            and (self.on_graph or len(leading) < 3)
+            and not width.symbols & VARYING
+            and (number is None or number >= least)
+        )
+
+    def is_inner(self, dim: Dim) -> bool:
+        """Whether a dimension is one of an axis of nodes, or of positions, or stands for one."""
+        return dim in (NODES, ONE) if self.on_graph else not dim.symbols & VARYING
+
+    def is_axis(self, shape: Shape, axis: int) -> bool:
+        """Whether an axis of features is one of nodes, or of positions."""
+        if self.on_graph:
+            return shape[axis] == NODES
+        return axis == 1 and len(shape) == 3
+
+    @property
+    def axis_name(self) -> str:
+        """What edits call an axis between batch and features."""
+        return "a node axis" if self.on_graph else "positions"
+
     def sites(self, names: bool = False) -> list[Site]:
         """Returns all expressions that are features; with `names` also single names."""
         found = []
@@ -134,7 +158,7 @@ class Draft:
             value = self.value(node)
             if isinstance(node, ast.Name) and (not names or node.id == "_"):
                 continue
-            if is_features(value) and isinstance(value, Array) and not self.is_masked(node):
+            if self.is_features(value) and isinstance(value, Array) and not self.is_masked(node):
                 found.append(Site(node, statement, value.shape))
         return found
 
@@ -147,7 +171,9 @@ class Draft:
         return {
             name: value.shape
             for name, value in self.scope(statement).items()
-            if isinstance(value, Array) and is_features(value) and not self.is_masked(_name(name))
+            if isinstance(value, Array)
+            and self.is_features(value)
+            and not self.is_masked(_name(name))
         }
 
     def definition(self, node: ast.expr) -> ast.expr:
@@ -240,12 +266,11 @@ class Draft:
     ) -> ast.expr:
         """Returns a linear projection of a named array, aligned with a site.
 
-        Node axes that the site lacks are reduced first; those that the array lacks get size 1.
+        Axes that the site lacks are reduced first; those that the array lacks get size 1.
         """
         x: ast.expr = _name(name)
         leading = list(shape[:-1])
-        while leading.count(NODES) > site.leading.count(NODES):
-            axes = [axis for axis, dim in enumerate(leading) if dim == NODES]
+        while axes := self._surplus(leading, site.leading):
             axis = rng.choice(axes)
             reduce = rng.choice(("max", "mean"))
             x = quote(f"jnp.{reduce}(X, axis={axis})", X=x)
@@ -256,6 +281,14 @@ class Draft:
             x = quote(f"jnp.swapaxes(X, {axes[0]}, {axes[1]})", X=x)
         x = self.insert(site.statement, hint, self.linear(x, width, site.statement))
         return expand(x, alignment(leading, site.leading, rng))
+
+    def _surplus(self, leading: Sequence[Dim], target: Sequence[Dim]) -> list[int]:
+        """Returns the axes of which one has to be reduced before the shapes can align."""
+        if not self.on_graph:
+            return [1] if len(leading) == 2 and tuple(leading) != tuple(target) else []
+        if leading.count(NODES) <= target.count(NODES):
+            return []
+        return [axis for axis, dim in enumerate(leading) if dim == NODES]
 
 
 def alignment(leading: Sequence[Dim], target: Sequence[Dim], rng: random.Random) -> list[int]:

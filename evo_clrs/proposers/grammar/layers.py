@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from evo_clrs.proposers.grammar import sequences
 from evo_clrs.proposers.grammar.rules import Shape, axes_of, shape_of
 from evo_clrs.proposers.grammar.values import (
     NONE,
@@ -55,6 +56,10 @@ def apply(layer: Layer, args: list[Value]) -> Value:
             raise ShapeError("hk.GRU takes at most two axes")
         out = Array((*shape[:-1], width.dim)) if isinstance(width, Size) else UNKNOWN
         return Items((out, out))
+    if layer.kind in sequences.CORES and len(args) == 2:
+        return sequences.step(layer, args[0], args[1])
+    if layer.kind in sequences.LAYERS and len(args) == 1:
+        return sequences.LAYERS[layer.kind](layer, args[0])
     return UNKNOWN
 
 
@@ -65,6 +70,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "hk.LayerNorm": ("axis", "create_scale", "create_offset", "eps"),
     "hk.RMSNorm": ("axis", "eps"),
     "hk.GRU": ("hidden_size",),
+    **sequences.SETTINGS,
 }
 
 

@@ -5,10 +5,11 @@ possible branches only what both agree on is kept.
 """
 
 import ast
+import functools
 from collections.abc import Sequence
 
 from evo_clrs import slots
-from evo_clrs.proposers.grammar import layers, operators, rules
+from evo_clrs.proposers.grammar import layers, operators, rules, sequences
 from evo_clrs.proposers.grammar.dims import Dim
 from evo_clrs.proposers.grammar.values import (
     NONE,
@@ -21,6 +22,7 @@ from evo_clrs.proposers.grammar.values import (
     Layer,
     Library,
     Local,
+    Method,
     ShapeError,
     Size,
     Value,
@@ -71,13 +73,11 @@ class Reader:
     def call(self, function: Value, args: Sequence[Value], kwargs: Scope) -> Value:
         """Returns what a function, layer or class returns for these values."""
         if isinstance(function, Library):
-            if function.name in layers.LAYERS:
-                return layers.construct(function.name, list(args), kwargs)
-            if function.name == "hk.get_parameter":
-                return rules.bound(layers.parameter, list(args), kwargs)
-            return rules.call(function.name, list(args), kwargs)
+            return self._library(function.name, list(args), kwargs)
         if isinstance(function, Layer):
             return layers.apply(function, list(args))
+        if isinstance(function, Method) and function.name == "initial_state" and args:
+            return sequences.initial_state(function.layer, args[0])
         if isinstance(function, Class):
             return self.construct(function, args, kwargs)
         if isinstance(function, Instance) and "__call__" in function.attributes:
@@ -95,6 +95,17 @@ class Reader:
                 self.depth -= 1
             return NONE
         return UNKNOWN
+
+    def _library(self, name: str, args: list[Value], kwargs: Scope) -> Value:
+        if name in layers.LAYERS:
+            return layers.construct(name, args, kwargs)
+        if name == "hk.get_parameter":
+            return rules.bound(layers.parameter, args, kwargs)
+        if name in sequences.LOOPS:
+            return rules.bound(functools.partial(sequences.LOOPS[name], self.call), args, kwargs)
+        if name in sequences.RULES:
+            return rules.bound(sequences.RULES[name], args, kwargs)
+        return rules.call(name, args, kwargs)
 
     def _bind(self, function: Local, args: Sequence[Value], kwargs: Scope) -> Scope:
         signature = function.function.args
@@ -307,6 +318,8 @@ class Reader:
                 return Items(tuple(map(Size, shape)))
             case Array(shape=shape) if attribute == "ndim":
                 return Size(Dim.of(len(shape)))
+            case Layer():
+                return Method(owner, attribute)
             case Array(shape=shape) if attribute == "T":
                 return Array(shape[::-1])
         return UNKNOWN

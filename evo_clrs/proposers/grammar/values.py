@@ -72,9 +72,17 @@ class Layer(Value):
     kind: str
     settings: tuple[tuple[str, Value], ...]
 
-    def get(self, name: str) -> Value:
-        """Returns the setting of this name, unknown if there is none."""
-        return dict(self.settings).get(name, UNKNOWN)
+    def get(self, name: str, default: Value | None = None) -> Value:
+        """Returns the setting of this name, the default (or else unknown) if there is none."""
+        return dict(self.settings).get(name, UNKNOWN if default is None else default)
+
+
+@dataclasses.dataclass(frozen=True)
+class Method(Value):
+    """A method of a Haiku module, such as `initial_state` of a recurrent core."""
+
+    layer: Layer
+    name: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

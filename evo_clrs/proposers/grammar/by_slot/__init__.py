@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from evo_clrs.errors import UserError
-from evo_clrs.proposers.grammar.by_slot import processor, triplet
+from evo_clrs.proposers.grammar.by_slot import network, processor, triplet
 from evo_clrs.proposers.grammar.by_slot.base import SlotGrammar
 
 GRAMMARS: Mapping[str, SlotGrammar] = {
     "processor": processor.GRAMMAR,
     "triplet": triplet.GRAMMAR,
+    "network": network.GRAMMAR,
 }
 
 

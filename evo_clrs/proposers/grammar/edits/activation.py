@@ -3,7 +3,7 @@
 import ast
 import random
 
-from evo_clrs.proposers.grammar.draft import Draft, is_features, quote
+from evo_clrs.proposers.grammar.draft import Draft, quote
 from evo_clrs.proposers.grammar.rules import ACTIVATIONS
 from evo_clrs.proposers.grammar.values import Layer
 
@@ -29,7 +29,7 @@ def activation(draft: Draft, rng: random.Random) -> str | None:
             options.append(("swap", node, statement))
         elif name == "hk.nets.MLP":
             options.append(("mlp", node, statement))
-        elif isinstance(draft.value(node.func), Layer) and is_features(draft.value(node)):
+        elif isinstance(draft.value(node.func), Layer) and draft.is_features(draft.value(node)):
             options.append(("add", node, statement))
     if not options:
         return None

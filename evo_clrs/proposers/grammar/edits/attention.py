@@ -24,7 +24,7 @@ def attention(draft: Draft, rng: random.Random) -> str | None:
             if len(shape) == 3 and shape[1] == NODES
         }
         if nodes:
-            return _attend(draft, site, rng.choice(sorted(nodes)), rng)
+            return attend(draft, site, rng.choice(sorted(nodes)), rng)
     return None
 
 
@@ -65,9 +65,17 @@ def _weigh(draft: Draft, target: Reduction, rng: random.Random) -> str | None:
     return f"{how} attention instead of {target.how}"
 
 
-def _attend(draft: Draft, site: Site, name: str, rng: random.Random) -> str | None:
-    """Adds values of all nodes, weighted by dot-product attention, to a value."""
+def attend(draft: Draft, site: Site, name: str, rng: random.Random) -> str:
+    """Adds values of all nodes, or positions, weighted by dot-product attention, to a value.
+
+    Args:
+      draft: the program.
+      site: the value.
+      name: features that attend to each other.
+      rng: generator.
+    """
     before = site.statement
+    along = draft.features(before)[name][1]
     width = Dim.of(rng.choice(_KEYS))
     query = draft.insert(before, "query", draft.linear(quote(name), width, before))
     key = draft.insert(before, "key", draft.linear(quote(name), width, before))
@@ -84,11 +92,12 @@ def _attend(draft: Draft, site: Site, name: str, rng: random.Random) -> str | No
     weights = draft.insert(before, "weights", quote("jax.nn.softmax(X, axis=-1)", X=logits))
     attended = quote("jnp.einsum('bij,bjf->bif', W, V)", W=weights, V=values)
     attended = draft.insert(before, "attended", attended)
-    axes = [i for i, dim in enumerate(site.leading) if dim == NODES]
+    axes = [i for i, dim in enumerate(site.leading) if i and dim == along]
     kept = rng.choice(axes)
     aligned = expand(attended, [i for i in range(1, len(site.leading)) if i != kept])
     draft.replace(site, quote("X + ATTENDED", X=site.node, ATTENDED=aligned))
-    return f"dot-product attention over nodes{note}, added to a value"
+    what = "nodes" if draft.on_graph else "positions"
+    return f"dot-product attention over {what}{note}, added to a value"
 
 
 def _adjacency(draft: Draft) -> str | None:

@@ -3,7 +3,7 @@
 import ast
 import random
 
-from evo_clrs.proposers.grammar.draft import Draft, Site, is_features, quote
+from evo_clrs.proposers.grammar.draft import Draft, Site, quote
 from evo_clrs.proposers.grammar.edits.reduction import is_normed
 
 _SQUASHES = ("jnp.tanh", "jax.nn.sigmoid")
@@ -65,7 +65,7 @@ def _joins(draft: Draft, site: Site, op: type) -> bool:
     return (
         isinstance(node, ast.BinOp)
         and isinstance(node.op, op)
-        and all(is_features(draft.value(side)) for side in _sides(site))
+        and all(draft.is_features(draft.value(side)) for side in _sides(site))
         and all(not draft.is_masked(side) for side in _sides(site))
     )
 

@@ -1,10 +1,10 @@
-"""Reductions over a node axis: max, min, sum, mean, softmax-weighted, top-k and more."""
+"""Reductions over nodes or positions: max, min, sum, mean, softmax-weighted, top-k and more."""
 
 import ast
 import dataclasses
 import random
 
-from evo_clrs.proposers.grammar.draft import NODES, Draft, Site, is_features, quote
+from evo_clrs.proposers.grammar.draft import Draft, Site, quote
 from evo_clrs.proposers.grammar.values import Array, Layer, Size
 
 _REDUCERS = ("jnp.max", "jnp.min", "jnp.sum", "jnp.mean", "jax.nn.logsumexp")
@@ -12,7 +12,7 @@ _REDUCERS = ("jnp.max", "jnp.min", "jnp.sum", "jnp.mean", "jax.nn.logsumexp")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reduction:
-    """A reduction over one node axis.
+    """A reduction over one axis of nodes or positions.
 
     Attributes:
       site: the whole reduction.
@@ -20,7 +20,7 @@ class Reduction:
       x: what is reduced, without its mask.
       shape: shape of x.
       mask: truth values that say which entries count, None if all do.
-      axis: the node axis.
+      axis: that axis.
     """
 
     site: Site
@@ -32,7 +32,7 @@ class Reduction:
 
 
 def reductions(draft: Draft) -> list[Reduction]:
-    """Returns the reductions over one node axis whose operand has known shape."""
+    """Returns the reductions over one axis of nodes or positions whose operand has known shape."""
     found = []
     for site in draft.sites():
         name = draft.library(site.node)
@@ -60,10 +60,12 @@ def _operand(draft: Draft, site: Site, how: str, x: ast.expr, axis: int) -> list
     if draft.library(inner) == "jnp.where" and isinstance(inner, ast.Call) and len(inner.args) == 3:
         mask, x = inner.args[0], inner.args[1]
     value = draft.value(x)
-    if not isinstance(value, Array) or not is_features(value, least=1):
+    if not isinstance(value, Array) or not draft.is_features(value, least=1):
         return []
     axis %= len(value.shape)
-    if value.shape[axis] != NODES or (mask is not None and not _fits(draft, mask, value, axis)):
+    if not draft.is_axis(value.shape, axis):
+        return []
+    if mask is not None and not _fits(draft, mask, value, axis):
         return []
     return [Reduction(site, how, x, value.shape, mask, axis)]
 
@@ -82,7 +84,7 @@ def _fits(draft: Draft, mask: ast.expr, value: Array, axis: int) -> bool:
     return (
         isinstance(shape, Array)
         and len(shape.shape) == len(value.shape)
-        and shape.shape[axis] == NODES
+        and draft.is_axis(shape.shape, axis)
     )
 
 
@@ -134,14 +136,14 @@ def is_normed(draft: Draft) -> bool:
 
 
 def reduction(draft: Draft, rng: random.Random) -> str | None:
-    """Reduces over a node axis in another way."""
+    """Reduces over nodes or positions in another way."""
     targets = reductions(draft)
     if not targets:
         return None
     target = rng.choice(targets)
     choices = ["max", "mean", "softmax", "top-k", "sum", "logsumexp", "min", "range"]
-    if draft.slot.kind == "class" and not is_normed(draft):
+    if draft.slot.kind == "class" and draft.on_graph and not is_normed(draft):
         choices.remove("sum")  # embeddings that come back each step would grow with the nodes
     how = rng.choice([name for name in choices if name != target.how])
     draft.replace(target.site, reduced(draft, target, how, rng))
-    return f"{target.how} over a node axis becomes {how}"
+    return f"{target.how} over {draft.axis_name} becomes {how}"
