@@ -30,11 +30,14 @@ def read_pickle(path: Path) -> Any:
             content = _Reader(file, path).load()
             file.read(1)  # at its end a bzip2 file has a sum of its content, which is checked now
             return content
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
     except UserError:
         raise
-    except Exception as error:  # damaged bytes make the pickle machine raise almost anything
+    except MemoryError:
+        raise UserError(f"{path} does not fit into memory: take the folder instead") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # as against bz2's, which have none
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        # Damaged bytes make the pickle machine raise almost anything.
         raise UserError(
             f"{path} is damaged ({type(error).__name__}: {error}): unpack or get it again"
         ) from None

@@ -93,9 +93,12 @@ def find(table: str, sources: Sequence[Source], names: Sequence[str] = ()) -> Pa
       names: files to look for where a folder is named; the folder itself if none is in it.
 
     Raises:
-      UserError: it is not there; the message says what to get, from where, and what to do then.
+      UserError: it is packed, or it is not there; the message says what to get, from where, and
+        what to do then.
     """
     path = Path(table)
+    if table and path.is_file() and path.suffix == ".tar":
+        raise UserError(f"{path} is packed: unpack it with `tar xf {path}` and name the folder")
     if table and path.exists():
         return next((path / name for name in names if (path / name).is_file()), path)
     what = f"there is no table {table}" if table else "--table is missing"

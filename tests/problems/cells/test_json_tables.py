@@ -93,6 +93,7 @@ def damaged(change):
         (lambda: damaged(lambda c: c[RESNET].update(val_acc_200=True)), "expected a number"),
         (lambda: damaged(lambda c: c[RESNET].update(val_acc_200=float("nan"))), "expected a numb"),
         (lambda: damaged(lambda c: c[RESNET].update(test_acc_200=-1)), "expected a number"),
+        (lambda: damaged(lambda c: c[RESNET].update(test_acc_200=10**400)), "expected a number"),
         (lambda: damaged(lambda c: c[RESNET].update(test_acc_200=939)), "expected 0 to 100 perc"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -199,6 +199,18 @@ def test_an_empty_folder_is_refused(tmp_path):
         nasbench201.read(path, "cifar10")
 
 
+def test_a_packed_archive_is_to_be_unpacked(tmp_path):
+    path = tmp_path / "NATS-tss-v1_0-3ffb9-simple.tar"
+    path.write_bytes(b"packed")
+    with pytest.raises(UserError, match="is packed: unpack it with `tar xf"):
+        nasbench201.read(str(path), "cifar10")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="000284.pickle.pbz2 cannot be read: No such file"):
+        read_pickle(tmp_path / "000284.pickle.pbz2")
+
+
 def test_official_files_hold_several_data_sets_so_one_must_be_named(folder):
     with pytest.raises(UserError, match="is about several data sets: say which"):
         nasbench201.read(folder, "")
