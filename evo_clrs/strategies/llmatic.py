@@ -56,7 +56,7 @@ INSTRUCTIONS = (
     ),
     Instruction("Add a fully connected layer.", ("depth", "width", "grow"), 1.2),
     Instruction("Add a convolution.", ("convolution", "kernel", "relation", "grow"), 1.2),
-    Instruction("Add a pooling layer.", ("pooling", "reduction", "pool")),
+    Instruction("Add a pooling layer.", ("pooling", "reduction")),
     Instruction("Add a residual connection.", ("residual",)),
     Instruction("Connect more layers by residual connections.", ("residual", "inputs", "swap")),
     Instruction("Add normalisation.", ("norm", "replace")),
