@@ -53,7 +53,12 @@ def main(arguments: Sequence[str]) -> None:
                 flush=True,
             )
     written = {
-        "training": dataclasses.asdict(training) | {"clip_norm": None},
+        "training": {
+            "optimizer": training.optimizer,
+            "learning_rate": training.learning_rate,
+            "batch_size": training.batch_size,
+            "steps": training.steps,
+        },
         "seeds": list(range(SEEDS.value)),
         "jax": jax.__version__,
         "platform": jax.default_backend(),

@@ -13,8 +13,8 @@ from evo_clrs.clrs_library import clrs  # programs import clrs, which needs its 
 from evo_clrs.records import Size, make_size
 from evo_clrs.slots import SLOTS, Slot, Tensor
 
-SMALL = make_size(B=2, N=5, H=16, K=8)
-PUBLISHED = make_size(B=2, N=4, H=128, K=8)
+SMALL = make_size(B=2, N=5, H=16, K=8, L=40, C=10)
+PUBLISHED = make_size(B=2, N=4, H=128, K=8, L=40, C=10)
 
 Params = dict[str, dict[str, Any]]
 
@@ -34,8 +34,10 @@ class Guest:
 
         def forward(*inputs):
             if self.slot.kind == "class":
-                return self.definition(**constants)(*inputs, **call_constants)
-            return (self.definition(*inputs, **constants),)
+                outputs = self.definition(**constants)(*inputs, **call_constants)
+            else:
+                outputs = self.definition(*inputs, **constants)
+            return outputs if len(self.slot.outputs) > 1 else (outputs,)
 
         return hk.transform(forward)
 

@@ -8,17 +8,15 @@ import pytest
 
 from evo_clrs import programs
 from evo_clrs.records import make_size
-from evo_clrs.slots import PROCESSOR, SLOTS, TRIPLET
+from evo_clrs.slots import NETWORK, PROCESSOR, SLOTS, TRIPLET
 from tests.programs.guest import SMALL, guest, in_order, inputs, shapes_of_params, small_params
 
-EVERY_PROGRAM = pytest.mark.parametrize(
-    "slot_name, name",
-    [
-        (slot_name, name)
-        for slot_name in (PROCESSOR.name, TRIPLET.name)
-        for name in programs.load(slot_name)
-    ],
-)
+ON_GRAPHS = [
+    (slot.name, name) for slot in (PROCESSOR, TRIPLET) for name in programs.load(slot.name)
+]
+ON_SIGNALS = [(NETWORK.name, name) for name in programs.load(NETWORK.name)]
+EVERY_PROGRAM_ON_GRAPHS = pytest.mark.parametrize("slot_name, name", ON_GRAPHS)
+EVERY_PROGRAM = pytest.mark.parametrize("slot_name, name", ON_GRAPHS + ON_SIGNALS)
 
 # Parameters that can never change an output, by position among those of the program.
 DEAD = {
@@ -106,7 +104,7 @@ def relabelled(array, shape, order):
     return array
 
 
-@EVERY_PROGRAM
+@EVERY_PROGRAM_ON_GRAPHS
 def test_relabelling_the_nodes_relabels_the_outputs(slot_name, name):
     slot = SLOTS[slot_name]
     order = np.array([3, 0, 4, 2, 1])
@@ -125,7 +123,7 @@ def test_relabelling_the_nodes_relabels_the_outputs(slot_name, name):
 @EVERY_PROGRAM
 def test_parameters_do_not_depend_on_batch_or_nodes(slot_name, name):
     shapes = [
-        shapes_of_params(slot_name, name, make_size(B=batch, N=nodes, H=16, K=8))
+        shapes_of_params(slot_name, name, make_size(B=batch, N=nodes, H=16, K=8, L=40, C=10))
         for batch, nodes in ((2, 5), (1, 5), (2, 9))
     ]
     assert shapes[0] == shapes[1] == shapes[2]

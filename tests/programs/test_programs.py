@@ -8,10 +8,10 @@ import pytest
 
 from evo_clrs import programs
 from evo_clrs.errors import UserError
-from evo_clrs.slots import PROCESSOR, TRIPLET
+from evo_clrs.slots import NETWORK, PROCESSOR, TRIPLET
 
 
-@pytest.mark.parametrize("slot_name", [PROCESSOR.name, TRIPLET.name])
+@pytest.mark.parametrize("slot_name", [PROCESSOR.name, TRIPLET.name, NETWORK.name])
 def test_load_gives_the_seeds_and_then_the_gallery(slot_name):
     expected = [*programs.seeds(slot_name), *programs.gallery(slot_name)]
     assert list(programs.load(slot_name)) == expected
@@ -19,7 +19,7 @@ def test_load_gives_the_seeds_and_then_the_gallery(slot_name):
     assert programs.load(slot_name).items() >= programs.seeds(slot_name).items()
 
 
-@pytest.mark.parametrize("slot_name", [PROCESSOR.name, TRIPLET.name])
+@pytest.mark.parametrize("slot_name", [PROCESSOR.name, TRIPLET.name, NETWORK.name])
 def test_every_file_of_a_slot_is_given_out(slot_name):
     folder = importlib.resources.files(programs) / slot_name
     files = {

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from evo_clrs.errors import Rejected
-from evo_clrs.training.loop import Training, make_call, optimizer, start, train
+from evo_clrs.training.loop import ByStep, Training, make_call, optimizer, start, train
 
 KEY = jax.random.PRNGKey(7)
 POOLS = (
@@ -160,3 +160,35 @@ def test_the_state_given_is_not_consumed():
 def test_bad_settings_are_named(wrong):
     with pytest.raises(ValueError, match=list(wrong)[-1]):
         Training(**wrong)
+
+
+def test_adamw_is_optax_adamw_without_a_clip():
+    training = Training(steps=1, learning_rate=0.1, clip_norm=jnp.inf, optimizer="adamw")
+    params, gradients = {"w": jnp.array([2.0, -3.0])}, {"w": jnp.array([100.0, -1e-3])}
+    ours, theirs = optimizer(training), optax.adamw(0.1, weight_decay=1e-4)
+    updates, _ = ours.update(gradients, ours.init(params), params)
+    expected, _ = theirs.update(gradients, theirs.init(params), params)
+    np.testing.assert_array_equal(updates["w"], expected["w"])
+    # The first step of AdamW is the sign of the gradient and the decay, times the rate.
+    np.testing.assert_allclose(updates["w"], [-0.1 - 2e-5, 0.1 + 3e-5], rtol=1e-4)
+
+
+def test_a_draw_by_step_gives_batches_in_a_fixed_order():
+    pool = np.arange(6, dtype=np.float32)
+    in_order = ByStep(lambda step, pool, size: pool[(step * size + jnp.arange(size)) % 6])
+
+    def last(params, key, batch):
+        return params["mean"] * 0 + batch[-1]
+
+    training = Training(steps=5, batch_size=4, steps_per_call=2, validate_every=2)
+    outcome = train(last, in_order, (pool,), start(PARAMS, training), training, KEY)
+    assert outcome.losses.tolist() == [3, 1, 5, 3, 1]
+
+
+@pytest.mark.parametrize(
+    "setting", [{"optimizer": "sgd"}, {"weight_decay": -1.0}, {"clip_norm": 0.0}]
+)
+def test_settings_of_the_optimizer_out_of_range_are_told(setting):
+    (name,) = setting
+    with pytest.raises(ValueError, match=f"{name}: expected"):
+        Training(**setting)

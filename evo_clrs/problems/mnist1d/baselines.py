@@ -1,7 +1,11 @@
 """The networks of the data set's authors, trained as they train them: a check of all that we add.
 
 Source: Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024; settings and
-accuracies are those of the notebook that comes with the data set.
+accuracies are those of the notebook that comes with the data set: all training signals in batches
+of 100 that come in the same order again and again, and the accuracy after the last step of one
+training. One training says little of the GRU: over 8 seeds it reaches 90.4 with a standard
+deviation of 1.0 (90.7 and 1.7 with batches drawn with replacement), and the authors' own two
+notebooks have it at 89.1 and 92.1.
 """
 
 import dataclasses
@@ -15,7 +19,7 @@ from evo_clrs.gates import graph, static
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.mnist1d.data import Splits
-from evo_clrs.problems.mnist1d.trial import Trial, size_of
+from evo_clrs.problems.mnist1d.trial import Trial, draw_in_order, size_of
 from evo_clrs.slots import NETWORK
 from evo_clrs.training import loop
 
@@ -79,7 +83,8 @@ def reproduce(
     splits = Splits(held_out=0, record_test=record_test)
     with traced.forgetting(), jax.default_matmul_precision("float32"):
         network = slot_function.from_graph(traced_graph)
-        trial = Trial(network, training, splits.samples("train"))
+        order = loop.ByStep(draw_in_order)
+        trial = Trial(network, training, splits.samples("train"), order)
         test = trial.scorer(splits.samples("test"))
         accuracies, seconds = [], trial.compile_seconds
         for seed in range(seeds):

@@ -1,7 +1,6 @@
 """Training and scoring of one network: compiled once, then run from as many seeds as wanted.
 
-Batches are drawn from the training signals with replacement. Training and scoring are done in
-batches of one size, so that a network is traced at one size only.
+Training and scoring are done in batches of one size, so that a network is traced at one size only.
 """
 
 import time
@@ -27,6 +26,16 @@ def size_of(batch_size: int) -> Size:
     return make_size(B=batch_size, L=LENGTH, C=CLASSES)
 
 
+def draw_with_replacement(key: jax.Array, pool: Samples, batch_size: int) -> Samples:
+    """Returns a batch, each signal drawn from all of them."""
+    return pool.take(jax.random.randint(key, (batch_size,), 0, pool.count))
+
+
+def draw_in_order(step: jax.Array, pool: Samples, batch_size: int) -> Samples:
+    """Returns the batch that comes next when the signals are gone through over and over."""
+    return pool.take((step * batch_size + jnp.arange(batch_size)) % pool.count)
+
+
 class Trial:
     """Trains a network, from the same compiled steps for every seed.
 
@@ -34,8 +43,20 @@ class Trial:
       compile_seconds: what compiling took, scorers included.
     """
 
-    def __init__(self, network: SlotFunction, training: loop.Training, train: Samples):
+    def __init__(
+        self,
+        network: SlotFunction,
+        training: loop.Training,
+        train: Samples,
+        draw: loop.Draw | loop.ByStep = draw_with_replacement,
+    ):
         """Compiles the steps.
+
+        Args:
+          network: what to train.
+          training: settings.
+          train: the training signals.
+          draw: draws a batch of them.
 
         Raises:
           Rejected: at stage `failed`: memory ran out.
@@ -43,12 +64,14 @@ class Trial:
         self._network = network
         self._training = training
         self._size = size_of(training.batch_size)
+        self._draw = draw
         self._pools = (jax.device_put(train),)
-        self._init = jax.jit(lambda key: network.init(key, self._size))
-        shapes = jax.eval_shape(self._init, jax.random.PRNGKey(0))
-        state = loop.start(shapes, training)
-        self._steps = loop.compile_steps(self._loss, _draw, self._pools, state, training)
-        self.compile_seconds = self._steps.seconds
+        shapes = jax.eval_shape(lambda key: network.init(key, self._size), jax.random.PRNGKey(0))
+        self._state = loop.start(shapes, training)
+        self._steps = loop.compile_steps(self._loss, draw, self._pools, self._state, training)
+        begin = time.perf_counter()
+        self._start = jax.jit(self._started).lower(0).compile()
+        self.compile_seconds = self._steps.seconds + time.perf_counter() - begin
 
     def run(self, seed: int, validate: Scorer | None = None) -> loop.Outcome:
         """Trains from one seed.
@@ -56,12 +79,12 @@ class Trial:
         Raises:
           Rejected: at stage `failed`: a loss or logit is not finite, or memory ran out.
         """
-        init_key, train_key = jax.random.split(_key(seed, "train"))
+        state, train_key = self._start(seed)
         return loop.train(
             loss=self._loss,
-            draw=_draw,
+            draw=self._draw,
             pools=self._pools,
-            state=loop.start(self._init(init_key), self._training),
+            state=state,
             training=self._training,
             key=train_key,
             validate=validate and (lambda parameters: {"score": validate(parameters, seed)}),
@@ -82,8 +105,10 @@ class Trial:
         signals = jax.device_put(samples.signals[chosen])  # [batches, B, L]
 
         def forward(
-            parameters: Arrays, key: jax.Array, signals: jax.Array
+            parameters: Arrays, seed: jax.Array, signals: jax.Array
         ) -> tuple[jax.Array, jax.Array]:
+            _, _, key = _keys(seed)
+
             def one_batch(arguments: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
                 number, batch = arguments
                 logits = self._logits(parameters, jax.random.fold_in(key, number), batch)
@@ -92,17 +117,21 @@ class Trial:
             decided, finite = jax.lax.map(one_batch, (jnp.arange(batches), signals))
             return decided.reshape(-1), jnp.all(finite)
 
-        shapes = jax.eval_shape(self._init, jax.random.PRNGKey(0))
-        compiled = jax.jit(forward).lower(shapes, jax.random.PRNGKey(0), signals).compile()
+        compiled = jax.jit(forward).lower(self._state.params, 0, signals).compile()
         self.compile_seconds += time.perf_counter() - begin
 
         def score(parameters: Arrays, seed: int) -> float:
-            decided, finite = jax.device_get(compiled(parameters, _key(seed, "score"), signals))
+            decided, finite = jax.device_get(compiled(parameters, seed, signals))
             if not finite:
                 raise Rejected("failed", "a logit is not finite")
             return float(np.mean(decided[: samples.count] == samples.classes))
 
         return score
+
+    def _started(self, seed: jax.Array) -> tuple[loop.State, jax.Array]:
+        """Returns the state before the first step, and the key of the training."""
+        init_key, train_key, _ = _keys(seed)
+        return loop.start(self._network.init(init_key, self._size), self._training), train_key
 
     def _logits(self, parameters: Arrays, key: jax.Array, signals: jax.Array) -> jax.Array:
         (logits,) = self._network.apply(parameters, key, self._size, (signals,))
@@ -114,9 +143,6 @@ class Trial:
         return optax.softmax_cross_entropy_with_integer_labels(logits, batch.classes).mean()
 
 
-def _key(seed: int, purpose: str) -> jax.Array:
-    return jax.random.fold_in(jax.random.PRNGKey(seed), ("train", "score").index(purpose))
-
-
-def _draw(key: jax.Array, pool: Samples, batch_size: int) -> Samples:
-    return pool.take(jax.random.randint(key, (batch_size,), 0, pool.count))
+def _keys(seed: jax.Array) -> jax.Array:
+    """Returns three keys, [3, 2]: to initialise, to train and to score with."""
+    return jax.random.split(jax.random.PRNGKey(seed), 3)
