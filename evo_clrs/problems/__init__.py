@@ -12,6 +12,7 @@ from evo_clrs.problems.base import Problem
 # one of each. Imported when asked for, so that one problem does not need another's packages.
 PROBLEMS: Mapping[str, str] = {
     "clrs": "evo_clrs.problems.clrs.problem",
+    "cells": "evo_clrs.problems.cells.trained.problem",
     "nasbench201": "evo_clrs.problems.cells.nasbench201",
     "nasbench_macro": "evo_clrs.problems.cells.nasbench_macro",
     "nats_sizes": "evo_clrs.problems.cells.nats_sizes",

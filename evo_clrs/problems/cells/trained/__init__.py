@@ -1,0 +1,1 @@
+"""Cells trained for real, where there is no table of their scores."""
