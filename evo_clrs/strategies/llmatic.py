@@ -66,7 +66,7 @@ INSTRUCTIONS = (
     Instruction("Use other activation functions.", ("activation", "replace")),
     Instruction("Combine features in another way.", ("product", "relation", "inputs", "swap")),
 )
-CROSSOVER = Instruction("Combine the networks above into a new one.", ("crossover",))
+CROSSOVER = Instruction("Combine the two networks into a new one.", ("crossover",))
 
 # What descriptors are where none are named: the first pair that a problem measures.
 _DESCRIPTORS = (("width_to_depth", "flops"), ("live_params", "flops"), ("num_params", "flops"))
