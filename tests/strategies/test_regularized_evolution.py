@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from evo_clrs.errors import UserError
 from evo_clrs.strategies.regularized_evolution import Options, RegularizedEvolution
 from tests.strategies.told import answers, numbers, rejected, scored, shown
 
@@ -59,15 +60,18 @@ def test_the_oldest_leaves_however_fit_it_is():
     assert numbers(strategy.best()) == [0]  # the answer is the best of all that was scored
 
 
+@pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize("tournament", [1, 3, 10])
-def test_winners_are_as_frequent_as_in_tournaments_with_replacement(tournament):
-    count = 8000
-    requests = full(tournament=tournament, prompts_per_round=count).ask()
+def test_winners_are_as_frequent_as_chance_has_it(tournament, replacement):
+    count = 4000
+    requests = full(tournament=tournament, replacement=replacement, prompts_per_round=count).ask()
     wins = collections.Counter(shown(request)[0] for request in requests)
     for rank in range(10):  # the best of k draws is among the lowest r + 1 if all draws are
         share = ((rank + 1) / 10) ** tournament - (rank / 10) ** tournament
+        if not replacement:  # the other members are among those below
+            share = math.comb(rank, tournament - 1) / math.comb(10, tournament)
         deviation = math.sqrt(share * (1 - share) / count)
-        assert abs(wins[f"p{rank}"] / count - share) < 5 * deviation
+        assert abs(wins[f"p{rank}"] / count - share) <= 5 * deviation
     assert {request.operation for request in requests} == {"mutate"}
     assert {len(request.parents) for request in requests} == {1}
 
@@ -81,11 +85,17 @@ def test_all_requests_of_a_round_draw_from_the_population_at_its_begin():
 
 
 def test_a_steady_request_draws_from_all_that_was_told():
-    strategy = full(tournament=200)
+    strategy = full(tournament=10)
     first, second = strategy.ask_one(), strategy.ask_one()
     strategy.tell_one(answers([first], [scored(10, 99.0)]))
     third = strategy.ask_one()
     assert [shown(request) for request in (first, second, third)] == [["p9"], ["p9"], ["p10"]]
+
+
+def test_a_tournament_of_different_members_fits_the_population():
+    with pytest.raises(UserError, match=r"--tournament must be at most --population \(10\)"):
+        Options(tournament=11)
+    assert len(full(tournament=11, replacement=True).ask()) == 1
 
 
 def test_a_duplicate_is_a_member_like_any_other():
