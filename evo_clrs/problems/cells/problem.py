@@ -122,6 +122,7 @@ class TableProblem:
         self.remark = self.table.remark or own
         self._data = data
         self._counts: dict[str, Counts] = {}
+        self._examples: dict[tuple[str, int], Sequence[Parent]] = {}
 
     def open_test(self, record_test: Callable[[str], None]) -> "TableProblem":
         """Returns this problem with its test accuracies open, for a final comparison.
@@ -253,6 +254,11 @@ class TableProblem:
           UserError: the table is missing, damaged, of another space, or tells the scores that are
             searched for.
         """
+        if (path, count) not in self._examples:  # many trials ask for the same ones
+            self._examples[path, count] = self._read_examples(path, count)
+        return self._examples[path, count]
+
+    def _read_examples(self, path: str, count: int) -> Sequence[Parent]:
         name, separator, data = path.rpartition(":")
         if not separator or Path(path).exists():
             name, data = path, ""
