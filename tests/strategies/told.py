@@ -6,10 +6,22 @@ from collections.abc import Iterable, Sequence
 from evo_clrs.records import Candidate, Evaluation, Request
 
 
-def scored(index: int, fitness: float) -> Candidate:
-    """Returns a candidate with this fitness and a thousand parameters."""
-    metrics = {"num_params": 1000, "val_accuracy": 0.5, "val_error": 0.4, "fitness": fitness}
-    evaluation = Evaluation("scored", "scored", metrics=metrics)
+def scored(
+    index: int,
+    fitness: float,
+    error: float = 0.4,
+    parameters: int = 1000,
+    reused_from: int | None = None,
+) -> Candidate:
+    """Returns a candidate with this fitness; `reused_from` makes it a twin of an earlier one."""
+    metrics = {
+        "num_params": parameters,
+        "val_accuracy": 1 - error,
+        "val_error": error,
+        "fitness": fitness,
+    }
+    stage = "scored" if reused_from is None else "duplicate_graph"
+    evaluation = Evaluation("scored", stage, metrics=metrics, reused_from=reused_from)
     return Candidate(index, f"p{index}", f"x = {index}\n", evaluation=evaluation)
 
 
