@@ -162,6 +162,17 @@ class Draft:
                 found.append(Site(node, statement, value.shape))
         return found
 
+    def inner_sites(self) -> list[Site]:
+        """Returns the sites, on sequences without the output: logits are better left alone."""
+        return [site for site in self.sites() if self.on_graph or not self.is_output(site.node)]
+
+    def is_output(self, node: ast.expr) -> bool:
+        """Whether an expression is what the program returns."""
+        last = self.body[-1]
+        if not isinstance(last, ast.Return) or last.value is None:
+            return False
+        return node is last.value or node is self.definition(last.value)
+
     def scope(self, statement: ast.stmt) -> Mapping[str, Value]:
         """Returns the names known before a statement."""
         return self.shapes.scopes.get(statement, {})

@@ -251,7 +251,7 @@ def _split(ary: Value, indices_or_sections: Value, axis: Value = ZERO) -> Value:
     if axes is None or parts is None or not 0 < parts <= 64:
         return UNKNOWN
     dim = ary.shape[axes[0]].over(Dim.of(parts))
-    if dim is None:
+    if dim is None or dim * Dim.of(parts) != ary.shape[axes[0]]:
         return UNKNOWN
     part = Array(ary.shape[: axes[0]] + (dim,) + ary.shape[axes[0] + 1 :])
     return Items((part,) * parts)

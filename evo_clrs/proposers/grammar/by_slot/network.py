@@ -67,6 +67,8 @@ class Cost:
 
 # The paper's CNN has 91 thousand parameters and takes 0.2 million products.
 LIMIT = Cost(parameters=2e6, products=3e7, steps=160)
+# Beyond, edits prefer to make it smaller.
+_LARGE = Cost(parameters=7e5, products=1e7, steps=120)
 
 
 def cost(draft: Draft) -> Cost:
@@ -151,6 +153,7 @@ def bounded(edit: Edit) -> Edit:
             before = cost(draft)
         except LookupError:
             before = Cost()
+        draft.crowded = draft.crowded or not before.within(_LARGE, Cost())
         change = edit(draft, rng)
         if change is not None:
             after = Draft(draft.tree, draft.slot)
@@ -200,15 +203,15 @@ GRAMMAR = SlotGrammar(
     weights={
         "activation": 0.6,
         "width": 1.0,
-        "depth": 1.4,
+        "depth": 1.3,
         "residual": 0.8,
         "gate": 0.7,
         "norm": 0.7,
-        "attention": 0.7,
-        "reduction": 0.9,
+        "attention": 0.6,
+        "reduction": 1.2,
         "inputs": 1.0,
         "convolution": 1.1,
-        "kernel": 0.9,
+        "kernel": 1.2,
         "pooling": 1.0,
         "recurrence": 0.8,
         "crossover": 1.3,

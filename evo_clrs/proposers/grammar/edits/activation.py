@@ -21,6 +21,7 @@ CHOICES = (
 def activation(draft: Draft, rng: random.Random) -> str | None:
     """Changes one activation function, or puts one behind a projection."""
     options = []
+    inner = {id(site.node) for site in draft.inner_sites()}
     for node, statement in draft.expressions():
         if not isinstance(node, ast.Call):
             continue
@@ -29,7 +30,7 @@ def activation(draft: Draft, rng: random.Random) -> str | None:
             options.append(("swap", node, statement))
         elif name == "hk.nets.MLP":
             options.append(("mlp", node, statement))
-        elif isinstance(draft.value(node.func), Layer) and draft.is_features(draft.value(node)):
+        elif isinstance(draft.value(node.func), Layer) and id(node) in inner:
             options.append(("add", node, statement))
     if not options:
         return None

@@ -77,8 +77,9 @@ def rank(draft: Draft, node: ast.expr) -> int:
 
 
 def vectors(draft: Draft) -> list[Site]:
-    """Returns the sites [B, features] but for those of the output."""
-    return [s for s in draft.sites() if len(s.shape) == 2 and not is_output(draft, s.node)]
+    """Returns the sites [B, features] but for the output, names that layers read included."""
+    sites = [*draft.inner_sites(), *inputs_of_layers(draft)]
+    return [site for site in sites if len(site.shape) == 2]
 
 
 def sequences(draft: Draft) -> list[Site]:
@@ -87,21 +88,13 @@ def sequences(draft: Draft) -> list[Site]:
 
 
 def inputs_of_layers(draft: Draft) -> list[Site]:
-    """Returns the sites that layers are applied to, single names and channels included."""
+    """Returns the names that layers are applied to, single channels included."""
     found = []
     for layer in applied(draft):
         value = draft.value(layer.x)
-        if rank(draft, layer.x) and isinstance(value, Array):
+        if isinstance(layer.x, ast.Name) and rank(draft, layer.x) and isinstance(value, Array):
             found.append(Site(layer.x, layer.statement, value.shape))
     return found
-
-
-def is_output(draft: Draft, node: ast.expr) -> bool:
-    """Whether an expression is what the program returns."""
-    last = draft.body[-1]
-    if not isinstance(last, ast.Return) or last.value is None:
-        return False
-    return node is last.value or node is draft.definition(last.value)
 
 
 def sequences_at(draft: Draft, statement: ast.stmt) -> list[str]:

@@ -26,14 +26,15 @@ def breadth(draft: Draft, rng: random.Random) -> str | None:
     alike = [group for group in by_width.values() if len(group) > 1]
     for _ in range(_TRIES if places else 0):
         if rng.random() < 0.25:
-            factor = rng.choice((0.25, 0.5, 0.5, 2, 2, 4))
+            factor = rng.choice((0.25, 0.5, 0.5) if draft.crowded else (0.25, 0.5, 0.5, 2, 2, 4))
             if _put(draft, places, [round(width * factor) for _, _, width in places]):
                 return f"all widths times {factor:g}"
             continue
         group = rng.choice(alike if alike and rng.random() < 0.5 else single)
         old = group[0][2]
         new = rng.choice((old * 2, old // 2) if rng.random() < 0.4 else WIDTHS)
-        if new != old and _put(draft, group, [new] * len(group)):
+        smaller = new < old or (new > old and not draft.crowded)
+        if smaller and _put(draft, group, [new] * len(group)):
             return f"width {old} becomes {new}"
     return None
 

@@ -7,7 +7,7 @@ import random
 from evo_clrs.proposers.grammar.clean import loaded, stored
 from evo_clrs.proposers.grammar.draft import Draft, Site, quote
 from evo_clrs.proposers.grammar.prepare import touched
-from evo_clrs.proposers.grammar.values import Instance, Size
+from evo_clrs.proposers.grammar.values import Instance, Local, Size
 
 
 def crossover(draft: Draft, rng: random.Random) -> str | None:
@@ -99,6 +99,8 @@ def _translated(
             value = scope.get(node.id)
             if node.id not in names and isinstance(value, Size):
                 return draft.size(value.dim, site.statement)
+            if node.id not in names and isinstance(value, Local):
+                names[node.id] = _helper(draft, mate, node.id)
             if node.id not in names:
                 raise LookupError(node.id)
             return ast.Name(id=names[node.id], ctx=node.ctx)
@@ -106,3 +108,26 @@ def _translated(
     statements = [Translate().visit(copy.deepcopy(statement)) for statement in needed]
     part = Translate().visit(copy.deepcopy(donor.node))
     return part, statements
+
+
+def _helper(draft: Draft, mate: Draft, name: str) -> str:
+    """Returns the name of another program's function in this one, where it is put if it lacks.
+
+    Raises:
+      LookupError: it is no function of the top level, or reads more than libraries.
+    """
+    found = [d for d in mate.tree.body if isinstance(d, ast.FunctionDef) and d.name == name]
+    if not found:
+        raise LookupError(name)
+    bound = {node.arg for node in ast.walk(found[0]) if isinstance(node, ast.arg)}
+    bound |= {node.name for node in ast.walk(found[0]) if isinstance(node, ast.FunctionDef)}
+    if loaded(found) - stored(found[0]) - bound - set(draft.slot.imports.values()):
+        raise LookupError(name)
+    text = ast.unparse(found[0])
+    for definition in draft.tree.body:
+        if isinstance(definition, ast.FunctionDef) and ast.unparse(definition) == text:
+            return name
+    helper = copy.deepcopy(found[0])
+    helper.name = draft.fresh(name)
+    draft.tree.body.insert(0, helper)
+    return helper.name

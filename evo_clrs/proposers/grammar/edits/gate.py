@@ -13,7 +13,7 @@ def gate(draft: Draft, rng: random.Random) -> str | None:
         removed = _remove(draft, rng)
         if removed:
             return removed
-    sites = draft.sites()
+    sites = draft.inner_sites()
     if not sites:
         return None
     site = rng.choice(sites)

@@ -29,7 +29,7 @@ def norm(draft: Draft, rng: random.Random) -> str | None:
         draft.replace(site, quote(_NORMS[name], X=x))
         return f"a norm becomes {name}"
     done = {id(node) for site, x in normed for node in (site.node, x)}
-    sites = [site for site in draft.sites() if id(site.node) not in done]
+    sites = [site for site in draft.inner_sites() if id(site.node) not in done]
     if not sites:
         return None
     site = rng.choice(sites)

@@ -6,10 +6,10 @@ import random
 from evo_clrs.proposers.grammar.draft import Draft, Site, quote
 from evo_clrs.proposers.grammar.edits.applied import (
     exchange,
-    is_output,
     sequences,
     sequences_at,
     signal,
+    vectors,
 )
 from evo_clrs.proposers.grammar.edits.pooling import ends
 from evo_clrs.proposers.grammar.sequences import CORES, LOOPS
@@ -94,22 +94,21 @@ def _last_state(draft: Draft, rng: random.Random) -> str | None:
 
 def _beside(draft: Draft, rng: random.Random) -> str | None:
     """Adds the last state of a recurrent layer to a vector, or puts it beside it."""
-    sites = [site for site in draft.sites() if len(site.shape) == 2]
-    rng.shuffle(sites)
-    for site in sites[:3]:
-        before = site.statement
-        names = sequences_at(draft, before)
-        x = quote(rng.choice(names)) if names and rng.random() < 0.5 else signal(draft)
-        states = _run(draft, before, x, rng.choice(_UNITS), rng)
-        last = draft.insert(before, "last", quote("X[:, -1]", X=states))
-        return _joined(draft, site, last, rng)
-    return None
+    sites = vectors(draft)
+    if not sites:
+        return None
+    site = rng.choice(sites)
+    before = site.statement
+    names = sequences_at(draft, before)
+    x = quote(rng.choice(names)) if names and rng.random() < 0.5 else signal(draft)
+    states = _run(draft, before, x, rng.choice(_UNITS), rng)
+    last = draft.insert(before, "last", quote("X[:, -1]", X=states))
+    return _joined(draft, site, last, rng)
 
 
 def _joined(draft: Draft, site: Site, last: ast.Name, rng: random.Random) -> str:
     joined = quote("jnp.concatenate([X, LAST], axis=-1)", X=site.node, LAST=last)
-    beside = not is_output(draft, site.node) and rng.random() < 0.6
-    if beside and exchange(draft, site.statement, site.node, joined):
+    if rng.random() < 0.6 and exchange(draft, site.statement, site.node, joined):
         return "the last state of a recurrent layer beside a vector"
     term = draft.linear(last, site.width, site.statement)
     term = draft.insert(site.statement, "term", term)

@@ -4,7 +4,7 @@ import ast
 import random
 
 from evo_clrs.proposers.grammar.draft import Draft, quote
-from evo_clrs.proposers.grammar.edits.applied import applied, exchange, inputs_of_layers, rank
+from evo_clrs.proposers.grammar.edits.applied import applied, exchange, rank
 from evo_clrs.proposers.grammar.edits.inputs import inputs
 from evo_clrs.proposers.grammar.values import Array
 
@@ -43,18 +43,18 @@ def signals(draft: Draft, rng: random.Random) -> str | None:
 
 def _more(draft: Draft, rng: random.Random) -> str | None:
     """Puts what can be told of the signals beside them, or in their place."""
-    sites = [site for site in inputs_of_layers(draft) if _is_raw(draft, site.node)]
-    rng.shuffle(sites)
-    for site in sites:
-        choices = _CHANNELS if len(site.shape) == 3 else _ENTRIES
+    layers = [layer for layer in applied(draft) if _is_raw(draft, layer.x)]
+    rng.shuffle(layers)
+    for layer in layers:
+        choices = _CHANNELS if rank(draft, layer.x) == 3 else _ENTRIES
         words = rng.choice(sorted(choices))
-        node = site.node
-        x = node if isinstance(node, ast.Name) else draft.insert(site.statement, "signal", node)
-        more = draft.insert(site.statement, "derived", quote(choices[words], X=x))
+        x, statement = layer.x, layer.statement
+        x = x if isinstance(x, ast.Name) else draft.insert(statement, "signal", x)
+        more = draft.insert(statement, "derived", quote(choices[words], X=x))
         joined = quote("jnp.concatenate([X, MORE], axis=-1)", X=x, MORE=more)
         if words != "positions" and rng.random() < 0.3:
             joined = more
-        if exchange(draft, site.statement, site.node, joined):
+        if exchange(draft, statement, layer.x, joined):
             return f"{words} of the signals to read"
     return None
 

@@ -11,7 +11,6 @@ from evo_clrs.proposers.grammar.edits.applied import (
     applied,
     exchange,
     inputs_of_layers,
-    is_output,
     parents,
     rank,
     with_activation,
@@ -53,8 +52,7 @@ def layer_for(rank: int, size: ast.expr, x: ast.expr, rng: random.Random) -> ast
 
 
 def _insert(draft: Draft, rng: random.Random) -> str | None:
-    sites = [site for site in draft.sites() if not is_output(draft, site.node)]
-    sites = [site for site in (*sites, *inputs_of_layers(draft)) if len(site.shape) in (2, 3)]
+    sites = [*draft.inner_sites(), *inputs_of_layers(draft)]
     if not sites:
         return None
     site = rng.choice(sites)
@@ -103,7 +101,7 @@ def _remove(draft: Draft, rng: random.Random) -> str | None:
             other = outer.left if whole is outer.right else outer.right
             if ast.unparse(other) == ast.unparse(layer.x):
                 whole = outer
-        if not is_output(draft, whole) and exchange(draft, layer.statement, whole, layer.x):
+        if not draft.is_output(whole) and exchange(draft, layer.statement, whole, layer.x):
             return "a layer less"
     return None
 
