@@ -109,6 +109,7 @@ class TrainedCells:
     slot = CELL
     sizes: tuple[Size, ...] = ()
     instant = False
+    remark = ""
 
     def __init__(self, options: Options, record_test: Callable[[str], None] | None = None):
         """Checks the options; images are read when they are first needed.
