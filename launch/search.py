@@ -16,6 +16,7 @@ from evo_clrs import executors, experiment, problems, proposers, strategies
 from evo_clrs.errors import UserError
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Exemplary, Problem
+from evo_clrs.strategies import islands
 from evo_clrs.strategies.base import Learner, Strategy
 from launch import cli, options, runs
 
@@ -46,12 +47,14 @@ def main(arguments: Sequence[str]) -> None:
     kinds = (
         *problems.options_of(PROBLEM.value),
         strategies.options_type(STRATEGY.value),
+        islands.Options,
         experiment.Settings,
     )
     settings = experiment.Settings(**options.read(experiment.Settings))
     problem = problems.make(PROBLEM.value, options.read(*problems.options_of(PROBLEM.value)))
     chosen = options.read(strategies.options_type(STRATEGY.value))
-    strategy = strategies.make(STRATEGY.value, chosen, settings.seed)
+    mixing = islands.Options(**options.read(islands.Options))
+    strategy = strategies.make(STRATEGY.value, chosen, settings.seed, mixing)
     proposer = proposers.make(LM.value)
     experiment.check_seeds(problem)
     identity = {
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
         "slot": problem.slot.name,
         **problem.identity,
         **chosen,
+        **vars(mixing),
         **_teach(strategy, problem),
         **{name: getattr(settings, name) for name in ("seed", "schedule", "lag")},
     }
@@ -117,7 +121,7 @@ def define_options() -> None:
         options.define(*problems.options_of(name), owner=name)
     for name in strategies.REGISTRY:
         options.define(strategies.options_type(name), owner=name)
-    options.define(experiment.Settings)
+    options.define(islands.Options, experiment.Settings)
 
 
 if __name__ == "__main__":

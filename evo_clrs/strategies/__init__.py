@@ -2,36 +2,25 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import importlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evo_clrs.errors import UserError
-from evo_clrs.strategies import (
-    best_of_n,
-    evoprompting,
-    genius,
-    hill_climb,
-    islands,
-    lapt,
-    llmatic,
-    random_search,
-    regularized_evolution,
-)
+from evo_clrs.strategies import islands
 from evo_clrs.strategies.base import Strategy
 
-# One line for each strategy: the dataclass of its options, and what makes it from them and a seed.
-REGISTRY: Mapping[str, tuple[type, Callable[[Any, int], Strategy]]] = {
-    "evoprompting": (evoprompting.Options, evoprompting.EvoPrompting),
-    "best_of_n": (best_of_n.Options, best_of_n.BestOfN),
-    "hill_climb": (hill_climb.Options, hill_climb.HillClimb),
-    "genius": (genius.Options, genius.Genius),
-    "lapt": (lapt.Options, lapt.Lapt),
-    "llmatic": (llmatic.Options, llmatic.LLMatic),
-    "random": (random_search.Options, random_search.RandomSearch),
-    "regularized_evolution": (
-        regularized_evolution.Options,
-        regularized_evolution.RegularizedEvolution,
-    ),
+# One line for each strategy: its class, made from options and a seed; its module's `Options` is the
+# dataclass of its options. Imported when asked for.
+REGISTRY: Mapping[str, str] = {
+    "evoprompting": "evo_clrs.strategies.evoprompting.EvoPrompting",
+    "llmatic": "evo_clrs.strategies.llmatic.LLMatic",
+    "genius": "evo_clrs.strategies.genius.Genius",
+    "lapt": "evo_clrs.strategies.lapt.Lapt",
+    "random": "evo_clrs.strategies.random_search.RandomSearch",
+    "regularized_evolution": "evo_clrs.strategies.regularized_evolution.RegularizedEvolution",
+    "best_of_n": "evo_clrs.strategies.best_of_n.BestOfN",
+    "hill_climb": "evo_clrs.strategies.hill_climb.HillClimb",
 }
 
 
@@ -57,7 +46,9 @@ def make(
         if option not in known:
             raise UserError(f"strategy {name} has no option {_choose(option, known)}")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-    return islands.settle(REGISTRY[name][1], kind(**values), seed, mixing or islands.Options())
+    module, _, maker = REGISTRY[name].rpartition(".")
+    strategy = getattr(importlib.import_module(module), maker)
+    return islands.settle(strategy, kind(**values), seed, mixing or islands.Options())
 
 
 def options_type(name: str) -> type:
@@ -68,7 +59,7 @@ def options_type(name: str) -> type:
     """
     if name not in REGISTRY:
         raise UserError(f"unknown strategy {_choose(name, REGISTRY)}")
-    return REGISTRY[name][0]
+    return importlib.import_module(REGISTRY[name].rpartition(".")[0]).Options
 
 
 def _choose(name: str, known: Iterable[str]) -> str:

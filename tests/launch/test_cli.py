@@ -7,6 +7,7 @@ import pytest
 
 from evo_clrs import problems, strategies
 from evo_clrs.experiment import Settings
+from evo_clrs.strategies import islands
 from launch import options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,7 @@ def test_a_field_without_a_sentence_is_refused():
     "kind",
     [
         Settings,
+        islands.Options,
         *(kind for name in problems.PROBLEMS for kind in problems.options_of(name)),
         *map(strategies.options_type, strategies.REGISTRY),
     ],
@@ -70,7 +72,7 @@ def test_presets_name_known_flags_only():
         known |= {f.name for kind in problems.options_of(name) for f in dataclasses.fields(kind)}
     for name in strategies.REGISTRY:
         known |= {field.name for field in dataclasses.fields(strategies.options_type(name))}
-    known |= {field.name for field in dataclasses.fields(Settings)}
+    known |= {f.name for kind in (Settings, islands.Options) for f in dataclasses.fields(kind)}
     for preset in (ROOT / "launch" / "presets").glob("*.flags"):
         for line in preset.read_text().splitlines():
             if line.startswith("--"):
