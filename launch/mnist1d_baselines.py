@@ -3,7 +3,7 @@
   python -m launch.mnist1d_baselines --seeds=3 --out=FILE
 
 All 4,000 training signals, Adam 0.01, batch 100, 6,000 steps; accuracy on the 1,000 test signals
-after the last step. Each reading of test data is in FILE. About two minutes on 2 cores.
+after the last step. Each reading of test data is in FILE. Some minutes on 2 cores.
 """
 
 import dataclasses
