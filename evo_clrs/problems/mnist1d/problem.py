@@ -99,6 +99,7 @@ class Mnist1dProblem:
     title = "mnist1d"
     instant = False
     slot = NETWORK
+    remark = ""
 
     def __init__(self, options: Options, splits: Splits | None = None):
         """Data are made when they are first needed.
