@@ -68,11 +68,12 @@ class Dim:
         return total
 
     def floor(self, by: int, unit: int = 8) -> "Dim":
-        """Returns the whole quotient by a number, if `unit` divides every symbol."""
+        """Returns the whole quotient by a number, if `unit` divides every symbol but quotients."""
         exact: dict[tuple[str, ...], Fraction] = {}
         rest: dict[tuple[str, ...], Fraction] = {}
         for product, value in self.terms:
-            fits = product and (value * unit / by).denominator == 1
+            known = 1 if any(isinstance(symbol, Quotient) for symbol in product) else unit
+            fits = product and (value * known / by).denominator == 1
             (exact if fits else rest)[product] = value
         left = _collect(rest)
         whole = _collect({product: value / by for product, value in exact.items()})
