@@ -3,20 +3,11 @@
 import dataclasses
 
 from evo_clrs.errors import Rejected
-from evo_clrs.gates import mlir
+from evo_clrs.gates import mlir, operations
 from evo_clrs.gates.cost import GraphCost, cost
 from evo_clrs.gates.dataflow import CUSTOM_CALL
 from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
-
-# Operations that reach beyond the program: other devices, the host, hidden state.
-_OUTSIDE = """
-    infeed outfeed send recv after_all create_token all_gather all_reduce all_to_all
-    collective_broadcast collective_permute cross_replica_sum reduce_scatter partition_id replica_id
-    rng
-"""
-_FORBIDDEN = frozenset(f"stablehlo.{name}" for name in _OUTSIDE.split())
-_DIALECTS = ("stablehlo", "chlo", "func")
 
 _GIB = 1024.0**3
 
@@ -65,7 +56,7 @@ def _check_name(name: str, limits: GraphLimits) -> None:
     if call != name:
         if call not in limits.custom_calls:
             raise Rejected("trace", f"custom call {call} is not allowed")
-    elif name in _FORBIDDEN or name.partition(".")[0] not in _DIALECTS:
+    elif name not in operations.ALLOWED:
         raise Rejected("trace", f"operation {name} is not allowed")
 
 

@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from evo_clrs.errors import Rejected
+from evo_clrs.gates import artefacts
 from evo_clrs.jail import frames
 from evo_clrs.jail.confine import confine
 from evo_clrs.jail.limits import Limits, amount
@@ -21,8 +23,12 @@ def run(
     request: Mapping[str, Any],
     readable: Sequence[str],
     entered: Sequence[str],
+    blobs: Sequence[bytes],
 ) -> NoReturn:
     """Answers a request on the file descriptor `reply`; the process ends here.
+
+    A request holds a program to trace (`source`), modules to verify (`modules`, whose code comes
+    as `blobs`), or neither.
 
     The first frame it sends, `{"layers": [...]}`, is sent before the program runs, so it can be
     believed. The second one cannot: the program may have written it. A program is run only behind
@@ -36,8 +42,11 @@ def run(
         limits = Limits(**request["limits"])
         layers = confine(limits, readable, entered, clean=request["clean"])
         _send(reply, frames.encode({"layers": layers}))
-        if "source" in request and set(request["layers"]) <= set(layers):
+        behind_all = set(request.get("layers", ())) <= set(layers)
+        if "source" in request and behind_all:
             _send(reply, _answer(request, limits))
+        if "modules" in request and behind_all:
+            _send(reply, _verify(request["modules"], blobs))
     finally:
         os._exit(0)
 
@@ -59,6 +68,17 @@ def _answer(request: Mapping[str, Any], limits: Limits) -> bytes:
     except BaseException as error:
         reason = reason_of(error)
     return frames.encode({"error": reason})
+
+
+def _verify(told: Sequence[Any], codes: Sequence[bytes]) -> bytes:
+    """Looks at the modules of a graph; here no program has run, so the answer can be believed."""
+    try:
+        for (what, arguments, results), code in zip(told, codes, strict=True):
+            artefacts.verify(artefacts.Module(what, code, tuple(arguments), tuple(results)))
+    except BaseException as error:
+        reason = error.reason if isinstance(error, Rejected) else reason_of(error)
+        return frames.encode({"error": reason})
+    return frames.encode({"verified": True})
 
 
 def _send(reply: int, data: bytes) -> None:

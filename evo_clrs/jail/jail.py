@@ -18,7 +18,7 @@ from evo_clrs.errors import Rejected, UserError
 from evo_clrs.jail import frames
 from evo_clrs.jail.confine import ENVIRONMENT, missing
 from evo_clrs.jail.limits import Limits, amount
-from evo_clrs.jail.reply import clean, graph_of, layers_of
+from evo_clrs.jail.reply import check_verified, clean, graph_of, layers_of
 from evo_clrs.jail.request import encode_slot
 from evo_clrs.records import Graph, Size
 from evo_clrs.slots import Slot
@@ -83,9 +83,30 @@ class Jail:
         }
         with self._lock:
             ending, reader = self._ask(request)
-        self._refuse(ending)
-        graph = graph_of(reader, slot, sizes, self._limits.output_bytes)
+            self._last = {k: v for k, v in ending.items() if isinstance(v, int | float)}
+            self._refuse(ending)
+            graph = graph_of(reader, slot, sizes, self._limits.output_bytes)
+            graph = self._verified(graph, slot)
         return dataclasses.replace(graph, trace_seconds=time.monotonic() - started)
+
+    def _verified(self, graph: Graph, slot: Slot) -> Graph:
+        """Returns the graph with artefacts that trusted code wrote around verified modules.
+
+        MLIR reads the modules in a second child, confined like the first one, in which no program
+        has run: what crashes or exhausts the parser costs one candidate and not the run.
+        """
+        from evo_clrs.gates import artefacts  # JAX is not needed to start
+
+        graph, modules = artefacts.unpack(graph, slot)
+        told = [[m.what, list(m.arguments), list(m.results)] for m in modules]
+        ending, reader = self._ask({"modules": told}, [module.code for module in modules])
+        try:
+            self._refuse(ending)
+            check_verified(reader)
+        except Rejected as rejection:
+            reason = f"its graph is refused: {rejection.reason}"
+            raise Rejected("trace", reason) from rejection
+        return graph
 
     def layers(self) -> tuple[str, ...]:
         """Returns the layers of confinement in force, e.g. `("clean_exec", "rlimits", ...)`.
@@ -100,7 +121,7 @@ class Jail:
 
     @property
     def last(self) -> Mapping[str, float]:
-        """What the last child took: cpu_seconds, wall_seconds, ready_seconds, memory_bytes."""
+        """What the last program took: cpu_seconds, wall_seconds, ready_seconds, memory_bytes."""
         return self._last
 
     def close(self) -> None:
@@ -119,12 +140,15 @@ class Jail:
     ) -> None:
         self.close()
 
-    def _ask(self, request: Mapping[str, Any]) -> tuple[Mapping[str, Any], frames.Reader]:
+    def _ask(
+        self, request: Mapping[str, Any], blobs: Sequence[bytes] = ()
+    ) -> tuple[Mapping[str, Any], frames.Reader]:
         """Has a request answered; a second time by a fresh warm process where one was lost."""
         unconfined = False
         for _ in range(2):
             try:
-                ending, reader, layers = self._exchange(self._started(), request, self._limits)
+                warm = self._started()
+                ending, reader, layers = self._exchange(warm, request, self._limits, blobs)
             except _Lost:
                 self._stop()
                 continue
@@ -139,20 +163,23 @@ class Jail:
         raise Rejected("trace", "the jail was lost twice while tracing it")
 
     def _exchange(
-        self, warm: "_Warm", request: Mapping[str, Any], limits: Limits
+        self,
+        warm: "_Warm",
+        request: Mapping[str, Any],
+        limits: Limits,
+        blobs: Sequence[bytes] = (),
     ) -> tuple[Mapping[str, Any], frames.Reader, tuple[str, ...] | None]:
         """Returns how the child ended, what else it sent, and its layers if it told them."""
         settings = {"limits": dataclasses.asdict(limits), "weak": self._weak}
         full = {**request, **settings, "layers": self._layers}
         room = limits.output_bytes + frames.HEADER_LIMIT
         try:
-            warm.send(frames.encode(full))
+            warm.send(frames.encode(full, blobs))
             answer = warm.receive(room, limits.wall_seconds + _GRACE_SECONDS)
         except BaseException:
             # Also when interrupted: an answer that comes later must not be taken for the next.
             self._stop()
             raise
-        self._last = {k: v for k, v in answer.header.items() if isinstance(v, int | float)}
         reader = frames.Reader(answer.blobs[0])
         return answer.header, reader, layers_of(reader)
 

@@ -56,7 +56,12 @@ class Ending:
     memory_bytes: int
 
 
-def keep(control: socket.socket, request: Mapping[str, Any], readable: Sequence[str]) -> None:
+def keep(
+    control: socket.socket,
+    request: Mapping[str, Any],
+    readable: Sequence[str],
+    blobs: Sequence[bytes] = (),
+) -> None:
     """Has one request answered by a child and sends `Ending` and its raw output to the parent."""
     started = time.monotonic()
     entered = namespaces.enter()
@@ -66,7 +71,7 @@ def keep(control: socket.socket, request: Mapping[str, Any], readable: Sequence[
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        child.run(writing, request, readable, entered)
+        child.run(writing, request, readable, entered, blobs)
     os.close(writing)
     watch = _Watch(pid, reading, control, limits, started, spread=request["weak"])
     ending = watch.until_the_end()

@@ -30,11 +30,26 @@ def graph_of(reader: frames.Reader, slot: Slot, sizes: Sequence[Size], limit: in
     """Returns the graph in a reply.
 
     Only its form is checked here, and its shapes against the slot: what the artefacts say is for
-    the graph gate to verify.
+    `gates.artefacts` to look at.
 
     Raises:
       Rejected: the reply says why there is none, or is not what a child of ours would send.
     """
+    frame = _answer(reader, limit)
+    try:
+        return _graph(frame, slot, sizes)
+    except (KeyError, TypeError, ValueError):
+        raise Rejected("trace", _MALFORMED) from None
+
+
+def check_verified(reader: frames.Reader) -> None:
+    """Reads the reply of the child that verified a graph; raises Rejected where it found fault."""
+    if _answer(reader, 0).header.get("verified") is not True:
+        raise Rejected("trace", _MALFORMED)
+
+
+def _answer(reader: frames.Reader, limit: int) -> frames.Frame:
+    """Returns the one frame that is left; raises Rejected for none, for more, for an error."""
     if not reader.rest:
         raise Rejected("trace", "ended the interpreter without a result")
     try:
@@ -45,10 +60,7 @@ def graph_of(reader: frames.Reader, slot: Slot, sizes: Sequence[Size], limit: in
         raise Rejected("trace", _MALFORMED)
     if "error" in frame.header:
         raise Rejected("trace", clean(frame.header["error"]))
-    try:
-        return _graph(frame, slot, sizes)
-    except (KeyError, TypeError, ValueError):
-        raise Rejected("trace", _MALFORMED) from None
+    return frame
 
 
 def clean(reason: Any) -> str:

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import NoReturn
 
-_REQUEST_LIMIT = 16 << 20  # bytes
+_REQUEST_LIMIT = 1 << 30  # bytes, those of a graph to verify
 _CONTROL = 0  # it comes as the standard input
 
 
@@ -49,18 +49,24 @@ def main() -> None:
                 return  # the parent is gone
             pid = os.fork()
             if pid == 0:
-                _keep(control, {**request.header, "clean": clean}, readable)
+                _keep(control, {**request.header, "clean": clean}, readable, request.blobs)
+            del request  # the next child is to find nothing of this program here
             _, status = os.waitpid(pid, 0)
             if status:
                 control.sendall(frames.encode({"lost": os.waitstatus_to_exitcode(status)}))
 
 
-def _keep(control: socket.socket, request: dict, readable: tuple[str, ...]) -> NoReturn:
+def _keep(
+    control: socket.socket,
+    request: dict,
+    readable: tuple[str, ...],
+    blobs: tuple[bytes, ...],
+) -> NoReturn:
     code = 1
     try:
         from evo_clrs.jail import keeper
 
-        keeper.keep(control, request, readable)
+        keeper.keep(control, request, readable, blobs)
         code = 0
     finally:
         os._exit(code)
@@ -84,6 +90,7 @@ def _prepare() -> tuple[str, ...]:
     import numpy  # noqa: F401
 
     from evo_clrs import clrs_library  # noqa: F401
+    from evo_clrs.gates import artefacts  # noqa: F401
     from evo_clrs.jail import confine, keeper  # noqa: F401
 
     # Traces once what most programs use, so that a child finds it in JAX's caches.
