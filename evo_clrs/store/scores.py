@@ -12,6 +12,7 @@ import functools
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Scores:
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from None
         try:
-            _prepare(connection, path)
+            _prepare_in_turn(connection, path)
         except sqlite3.Error as error:
             connection.close()
             raise _unusable(path, error) from None
@@ -154,6 +155,19 @@ class Scores:
             yield
         except sqlite3.Error as error:
             _warn_once(f"{self._path}: {error}: scores are neither found nor kept here")
+
+
+def _prepare_in_turn(connection: sqlite3.Connection, path: Path) -> None:
+    """Prepares a database that others may be opening: the switch to WAL does not wait by itself."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return _prepare(connection, path)
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
