@@ -374,7 +374,7 @@ def _check_function(attributes: dict[str, Any]) -> None:
     given = [
         ir.DictAttr(d) for side in ("arg_attrs", "res_attrs") for d in attributes.get(side, ())
     ]
-    marks = {marks[number].name for marks in given for number in range(len(marks))}
+    marks = {entry[number].name for entry in given for number in range(len(entry))}
     for mark in sorted(marks - {"jax.global_constant", "jax.result_info"}):
         raise Rejected("trace", f"attribute {mark} is not allowed")
 
