@@ -23,6 +23,7 @@ from evo_clrs.errors import Rejected
 from evo_clrs.gates import static
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Problem
+from evo_clrs.problems.descriptors import width_to_depth
 from evo_clrs.proposers.grammar.proposer import Grammar
 from evo_clrs.records import Candidate, Evaluation
 from evo_clrs.strategies import llmatic
@@ -85,11 +86,14 @@ class _Looker:
         problem = self._problem
         try:
             static.check(source, problem.slot)
-            facts = problem.examine(self._jail.trace(problem.slot, source, problem.sizes))
+            graph = self._jail.trace(problem.slot, source, problem.sizes)
+            facts = problem.examine(graph)
         except Rejected as rejection:
             return {"stage": rejection.stage, "reason": rejection.reason}
-        accuracies = {"val_accuracy": _ACCURACY, "val_error": 1 - _ACCURACY}
-        metrics = problem.metrics(Evaluation("scored", "scored", metrics=accuracies), facts)
+        told = {"val_accuracy": _ACCURACY, "val_error": 1 - _ACCURACY}
+        if problem.slot.name == "network":  # a whole network has a shape, trained or not
+            told["width_to_depth"] = width_to_depth(graph.parameters)
+        metrics = problem.metrics(Evaluation("scored", "scored", metrics=told), facts)
         return {"stage": "scored", "metrics": dict(metrics)}
 
 
