@@ -7,15 +7,18 @@ An existing run folder is resumed. `--flagfile` sets a preset; flags after it ch
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from evo_clrs import executors, experiment, problems, proposers, strategies
 from evo_clrs.errors import UserError
+from evo_clrs.executors.cached import CachedExecutor
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Exemplary, Problem
+from evo_clrs.problems.clrs.cache import default_folder
+from evo_clrs.store.scores import Scores
 from evo_clrs.strategies import islands
 from evo_clrs.strategies.base import Learner, Strategy
 from launch import cli, options, runs
@@ -31,6 +34,12 @@ RUN = flags.DEFINE_string("run", "", "Run folder, resumed if it exists; made up 
 WORKERS = flags.DEFINE_integer("workers", 0, "Trainings at a time; 0 for one a device or core.")
 EXECUTOR = flags.DEFINE_string("executor", "local", "Where programs are trained: local.")
 PLATFORM = flags.DEFINE_string("platform", "auto", "Device to train on: auto, cpu, gpu or tpu.")
+SCORES = flags.DEFINE_string(
+    "scores",
+    "",
+    "Folder of scores kept from run to run, none for no such folder; empty for the usual one with "
+    "problem cells, and for none with all others.",
+)
 JOB_SECONDS = flags.DEFINE_float("job_seconds", 3600.0, "Wall-clock limit of one training.")
 WEAK_JAIL = flags.DEFINE_bool("weak_jail", False, "Go on where part of the jail is missing.")
 
@@ -79,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     with (
         runs.open_store(folder, identity, repeats) as store,
         _jail_for(problem) as jail,
-        executor,
+        _keeping_scores(executor, problem) as executor,
         runs.progress(store, len(problem.seeds()) + strategy.children) as progress,
     ):
         runs.begin(store, problem, jail, executor)
@@ -113,6 +122,18 @@ def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
 def _jail_for(problem: Problem) -> contextlib.AbstractContextManager[Jail | None]:
     """Returns the jail that traces programs; none for designs, which are read and never run."""
     return Jail(weak=WEAK_JAIL.value) if problem.slot.space is None else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _keeping_scores(executor: executors.Executor, problem: Problem) -> Iterator[executors.Executor]:
+    """Gives an executor that asks the kept scores first, if they are asked for; closes it."""
+    place = SCORES.value or (str(default_folder() / "scores") if PROBLEM.value == "cells" else "")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(executor)
+        if place and place != "none":
+            scores = stack.enter_context(Scores.open(Path(place)))
+            executor = CachedExecutor(executor, scores, problem)
+        yield executor
 
 
 def define_options() -> None:

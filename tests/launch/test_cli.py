@@ -67,7 +67,7 @@ def test_each_launch_script_is_exercised_by_a_test():
 
 
 def test_presets_name_known_flags_only():
-    known = {"problem", "strategy", "lm", "run", "workers", "flagfile"}
+    known = {"problem", "strategy", "lm", "run", "workers", "flagfile", "scores"}
     for name in problems.PROBLEMS:
         known |= {f.name for kind in problems.options_of(name) for f in dataclasses.fields(kind)}
     for name in strategies.REGISTRY:

@@ -26,11 +26,11 @@ class Network(hk.Module):
         init_1 = hk.initializers.RandomUniform(-bound_1, bound_1)
         init = hk.initializers.RandomUniform(-bound, bound)
         signal = jnp.expand_dims(x, axis=2)  # [B, L, 1]
-        conv_1 = hk.Conv1D(25, 5, stride=2, padding=(1, 1), w_init=init_1, b_init=init_1)
+        conv_1 = hk.Conv1D(25, 5, stride=2, padding=[(1, 1)], w_init=init_1, b_init=init_1)
         hidden_1 = jax.nn.relu(conv_1(signal))  # [B, 19, 25]
-        conv_2 = hk.Conv1D(25, 3, stride=2, padding=(1, 1), w_init=init, b_init=init)
+        conv_2 = hk.Conv1D(25, 3, stride=2, padding=[(1, 1)], w_init=init, b_init=init)
         hidden_2 = jax.nn.relu(conv_2(hidden_1))  # [B, 10, 25]
-        conv_3 = hk.Conv1D(25, 3, stride=2, padding=(1, 1), w_init=init, b_init=init)
+        conv_3 = hk.Conv1D(25, 3, stride=2, padding=[(1, 1)], w_init=init, b_init=init)
         hidden_3 = jax.nn.relu(conv_3(hidden_2))  # [B, 5, 25]
         flat = jnp.reshape(hidden_3, (x.shape[0], -1))  # [B, 125]
         bound_4 = 1 / math.sqrt(flat.shape[1])
