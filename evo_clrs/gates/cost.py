@@ -45,6 +45,9 @@ _ELEMENTWISE = _TRANSCENDENTAL | _names(
 _FREE = _names("constant iota broadcast broadcast_in_dim reshape")
 _FUSING = _ELEMENTWISE | _FREE | {"reduce", "concatenate"}
 
+# Arrays that one pass may read; XLA splits larger ones (MaxOperandsAndOutputsPerFusion, 96).
+_MOST_SOURCES = 96
+
 
 @dataclasses.dataclass(frozen=True)
 class ProgramCost:
@@ -55,6 +58,7 @@ class ProgramCost:
       bytes: bytes read and written, fused values left out.
       peak_bytes: most memory held at one time, arguments and results included.
       operations: number of operations, a measure of compile time.
+      steps: number of operations done, those of loops as often as they run.
       unbounded: whether a loop's number of steps is not known; its body is counted once.
     """
 
@@ -62,48 +66,91 @@ class ProgramCost:
     bytes: float = 0.0
     peak_bytes: float = 0.0
     operations: int = 0
+    steps: float = 0.0
     unbounded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphCost:
-    """What a graph costs.
+    """What a graph costs; all but memory summed over the sizes.
 
     Attributes:
-      flops: FLOPs of one forward pass, summed over the sizes.
-      bytes: bytes read and written by it, summed likewise.
-      peak_bytes: largest memory of one forward pass at any size.
-      training_flops: FLOPs of one forward and backward pass, summed over the sizes.
-      training_peak_bytes: largest memory of one forward and backward pass at any size.
-      operations: operations of forward passes and VJPs, summed over the sizes.
-      unbounded: whether the number of steps of some loop is not known.
+      initial: one initialisation, at the first size.
+      forward: one forward pass.
+      backward: one run of the VJP. It computes the forward pass again, but for what no gradient
+        goes through.
     """
 
-    flops: float
-    bytes: float
-    peak_bytes: float
-    training_flops: float
-    training_peak_bytes: float
-    operations: int
-    unbounded: bool
+    initial: ProgramCost
+    forward: ProgramCost
+    backward: ProgramCost
+
+    @property
+    def phases(self) -> tuple[ProgramCost, ...]:
+        """All that is ever run."""
+        return (self.initial, self.forward, self.backward)
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of one forward pass."""
+        return self.forward.flops
+
+    @property
+    def bytes(self) -> float:
+        """Bytes read and written by one forward pass."""
+        return self.forward.bytes
+
+    @property
+    def peak_bytes(self) -> float:
+        """Largest memory of one forward pass at any size."""
+        return self.forward.peak_bytes
+
+    @property
+    def training_flops(self) -> float:
+        """FLOPs of one forward and backward pass."""
+        return self.backward.flops
+
+    @property
+    def training_peak_bytes(self) -> float:
+        """Largest memory of one forward and backward pass at any size."""
+        return self.backward.peak_bytes
+
+    @property
+    def operations(self) -> int:
+        """Operations of forward passes and VJPs, of which a compiler sees all."""
+        return self.forward.operations + self.backward.operations
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether the number of steps of some loop is not known."""
+        return any(phase.unbounded for phase in self.phases)
 
 
 def cost(graph: Graph | GraphPrograms) -> GraphCost:
-    """Returns what a graph costs; raises Rejected as `mlir.read` does.
-
-    The VJP recomputes the forward pass, so its cost is that of training.
-    """
+    """Returns what a graph costs; raises Rejected as `mlir.read` does."""
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
-    forward = [program_cost(program) for program in programs.forward]
-    training = [program_cost(program) for program in programs.backward]
+    return cost_of(programs.init, programs.forward, programs.backward)
+
+
+def cost_of(init: Program, forward: Sequence[Program], backward: Sequence[Program]) -> GraphCost:
+    """Returns the cost of initialiser, forward passes and VJPs."""
     return GraphCost(
-        flops=sum(entry.flops for entry in forward),
-        bytes=sum(entry.bytes for entry in forward),
-        peak_bytes=max(entry.peak_bytes for entry in forward),
-        training_flops=sum(entry.flops for entry in training),
-        training_peak_bytes=max(entry.peak_bytes for entry in training),
-        operations=sum(entry.operations for entry in forward + training),
-        unbounded=any(entry.unbounded for entry in forward + training),
+        initial=program_cost(init),
+        forward=_together(map(program_cost, forward)),
+        backward=_together(map(program_cost, backward)),
+    )
+
+
+def _together(costs: Iterable[ProgramCost]) -> ProgramCost:
+    """Returns the cost of running programs one after the other."""
+    entries = list(costs)
+    return ProgramCost(
+        flops=sum(entry.flops for entry in entries),
+        bytes=sum(entry.bytes for entry in entries),
+        peak_bytes=max(entry.peak_bytes for entry in entries),
+        operations=sum(entry.operations for entry in entries),
+        steps=sum(entry.steps for entry in entries),
+        unbounded=any(entry.unbounded for entry in entries),
     )
 
 
@@ -127,29 +174,30 @@ class _Costing:
         """Returns the cost of a region; its arguments are held by whoever calls it."""
         storage = Storage(region)
         flops = traffic = 0.0
-        operations, unbounded = len(region.operations), False
+        operations, steps, unbounded = len(region.operations), float(len(region.operations)), False
         peaks = []
         for operation in region.operations:
             inner = self._inner(operation)
             flops += operation_flops(operation) + inner.flops
             traffic += inner.bytes + storage.traffic(operation)
             operations += inner.operations
+            steps += inner.steps
             unbounded |= inner.unbounded
             peaks.append(inner.peak_bytes)
-        return ProgramCost(flops, traffic, storage.peak(peaks), operations, unbounded)
+        return ProgramCost(flops, traffic, storage.peak(peaks), operations, steps, unbounded)
 
     def _inner(self, operation: Operation) -> ProgramCost:
         """Returns the cost of an operation's regions where they run as programs of their own."""
         if operation.name == "stablehlo.while":
+            each = _together(self.region(region) for region in operation.regions)
             steps = self.steps(operation)
-            each = [self.region(region) for region in operation.regions]
             times = 1 if steps is None else steps
-            return ProgramCost(
-                flops=times * sum(entry.flops for entry in each),
-                bytes=times * sum(entry.bytes for entry in each),
-                peak_bytes=max(entry.peak_bytes for entry in each),
-                operations=sum(entry.operations for entry in each),
-                unbounded=steps is None or any(entry.unbounded for entry in each),
+            return dataclasses.replace(
+                each,
+                flops=times * each.flops,
+                bytes=times * each.bytes,
+                steps=times * each.steps,
+                unbounded=steps is None or each.unbounded,
             )
         if operation.name in ("stablehlo.case", "stablehlo.if"):
             each = [self.region(region) for region in operation.regions]
@@ -158,9 +206,13 @@ class _Costing:
                 bytes=max(entry.bytes for entry in each),
                 peak_bytes=max(entry.peak_bytes for entry in each),
                 operations=sum(entry.operations for entry in each),
+                steps=max(entry.steps for entry in each),
                 unbounded=any(entry.unbounded for entry in each),
             )
-        return ProgramCost(operations=sum(len(inner.operations) for inner in operation.regions))
+        bodies = [inner for region in operation.regions for inner in walk(region)]
+        # What is done for every element has no loops; a hidden one would run for each of them.
+        loops = any(inner.name == "stablehlo.while" for inner in bodies)
+        return ProgramCost(operations=len(bodies), unbounded=loops)
 
     def steps(self, loop: Operation) -> int | None:
         """Returns how often a loop runs, None if that is not a constant.
@@ -219,8 +271,10 @@ class Storage:
         self._stored: set[Value] = set()
         for operation, reads in zip(region.operations, self._reads, strict=True):
             for value in operation.results:
-                if value not in results and _fused(operation, readers.get(value, [])):
-                    self._sources[value] = self.sources(reads)
+                sources = self.sources(reads)
+                fused = value not in results and _fused(operation, readers.get(value, []))
+                if fused and len(sources) <= _MOST_SOURCES:
+                    self._sources[value] = sources
                 else:
                     self._stored.add(value)
 
@@ -292,7 +346,7 @@ def operation_flops(operation: Operation) -> float:
     if kind == "convolution":
         return 2.0 * size * _kernel_elements(operation)
     given = operation.operands[0].type.size if operation.operands else size
-    body = sum(len(region.operations) for region in operation.regions)
+    body = sum(_body_flops(region) for region in operation.regions)
     if kind == "reduce":
         return float(given * body)
     if kind in ("reduce_window", "select_and_scatter"):
@@ -306,6 +360,11 @@ def operation_flops(operation: Operation) -> float:
     if kind in ("cholesky", "triangular_solve"):
         return float(size * operation.operands[0].type.shape[-1])
     return float(size * (TRANSCENDENTAL_FLOPS if kind in _TRANSCENDENTAL else 1))
+
+
+def _body_flops(region: Region) -> int:
+    """Returns the FLOPs of what is done for each element: one for each scalar that is made."""
+    return sum(result.type.size for inner in walk(region) for result in inner.results)
 
 
 def _contracted(operation: Operation) -> int:

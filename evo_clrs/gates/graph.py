@@ -17,8 +17,12 @@ class GraphLimits:
     """What a graph may cost, see `cost.GraphCost`.
 
     Attributes:
-      flops: FLOPs of one forward and backward pass of the slot, summed over the sizes.
-      peak_bytes: memory of one forward and backward pass of the slot at any size.
+      flops: FLOPs of one forward pass of the slot, of its VJP, or of its initialisation, summed
+        over the sizes.
+      peak_bytes: memory of any of them at any size.
+      bytes: bytes read and written, counted as FLOPs are.
+      steps: operations done, those of loops as often as they run, counted likewise; each takes a
+        microsecond or more, however little it does.
       operations: operations of forward passes and VJPs, summed over the sizes; compile time
         grows with it.
       custom_calls: names of the library calls that are allowed. Ordinary programs need none, top_k,
@@ -27,6 +31,8 @@ class GraphLimits:
 
     flops: float = 1e12
     peak_bytes: float = 4 * _GIB
+    bytes: float = 1e12
+    steps: float = 1e6
     operations: int = 50_000
     custom_calls: frozenset[str] = frozenset()
 
@@ -63,16 +69,19 @@ def _check_name(name: str, limits: GraphLimits) -> None:
 def _check_cost(predicted: GraphCost, limits: GraphLimits) -> None:
     if predicted.unbounded:
         raise Rejected("over_budget", "the number of steps of a loop is not known in advance")
-    if predicted.training_peak_bytes > limits.peak_bytes:
-        needed, allowed = predicted.training_peak_bytes / _GIB, limits.peak_bytes / _GIB
+    peak = max(phase.peak_bytes for phase in predicted.phases)
+    if peak > limits.peak_bytes:
+        needed, allowed = peak / _GIB, limits.peak_bytes / _GIB
         raise Rejected(
             "over_budget", f"predicted {needed:.3g} GiB of memory, limit {allowed:.3g} GiB"
         )
-    if predicted.training_flops > limits.flops:
-        raise Rejected(
-            "over_budget",
-            f"predicted {predicted.training_flops:.2g} FLOPs, limit {limits.flops:.2g}",
-        )
+    for what, most, limit in (
+        ("FLOPs", max(phase.flops for phase in predicted.phases), limits.flops),
+        ("bytes moved", max(phase.bytes for phase in predicted.phases), limits.bytes),
+        ("steps of loops", max(phase.steps for phase in predicted.phases), limits.steps),
+    ):
+        if most > limit:
+            raise Rejected("over_budget", f"predicted {most:.2g} {what}, limit {limit:.2g}")
     if predicted.operations > limits.operations:
         raise Rejected(
             "over_budget", f"{predicted.operations} operations, limit {limits.operations}"

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.cost import TRANSCENDENTAL_FLOPS, cost, program_cost
+from evo_clrs.gates.cost import TRANSCENDENTAL_FLOPS, Storage, cost, program_cost
 from tests.gates.export import export_graph
 
 
@@ -117,3 +117,48 @@ def test_sizes_add_up_and_the_largest_holds_most():
     assert both.flops == one.flops + other.flops
     assert both.operations == one.operations + other.operations
     assert both.peak_bytes == max(one.peak_bytes, other.peak_bytes) == other.peak_bytes
+
+
+def test_loops_within_a_reduction_are_not_overlooked():
+    def function(x):
+        def longer(a, b):
+            return jax.lax.while_loop(lambda c: c < 9, lambda c: c + b, a)
+
+        return jax.lax.reduce(x, jnp.float32(0), longer, (0,))
+
+    assert of(function, array(8)).unbounded
+
+
+def test_steps_count_operations_as_often_as_they_are_done():
+    def nested(x):
+        return jax.lax.fori_loop(
+            0, 1000, lambda _, x: jax.lax.fori_loop(0, 1000, lambda _, x: x[::-1], x), x
+        )
+
+    found = of(nested, array(8))
+    assert not found.unbounded
+    assert 1e6 <= found.steps < 1e7 and found.operations < 30
+
+
+def test_initialisers_and_forward_passes_without_gradient_are_counted():
+    def costly(shape, dtype):
+        return jnp.zeros(shape, dtype) + jnp.sum(jnp.ones((64, 64)) @ jnp.ones((64, 64)))
+
+    def function(x):
+        away = jax.lax.stop_gradient(x) @ jax.lax.stop_gradient(x).T
+        return away + hk.get_parameter("w", (4,), init=costly).sum()
+
+    found = cost(export_graph(function, [[(16, 16)]]))
+    assert found.initial.flops >= 2 * 64**3
+    assert found.forward.flops >= 2 * 16**3 > found.backward.flops
+
+
+def test_a_long_chain_takes_no_more_memory_to_judge_than_its_length():
+    def chain(x):
+        total = x
+        for index in range(300):
+            total = total + jnp.roll(x, index, axis=0) @ x
+        return total
+
+    storage = Storage(mlir.read(jax.jit(chain).lower(array(8, 8)).as_text()).body)
+    assert max(map(len, storage._sources.values())) <= 96

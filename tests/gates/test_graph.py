@@ -73,9 +73,19 @@ def test_library_calls_on_other_platforms_and_in_initialisers_count():
 def test_limits():
     graph = export_graph(ordinary, SHAPES)
     found = check(graph, LIMITS)
-    just = GraphLimits(found.training_flops, found.training_peak_bytes, found.operations)
+    flops, peak, moved, steps = (
+        max(getattr(phase, name) for phase in found.phases)
+        for name in ("flops", "peak_bytes", "bytes", "steps")
+    )
+    just = GraphLimits(flops, peak, moved, steps, found.operations)
     assert check(graph, just) == found
-    for name, word in (("flops", "FLOPs"), ("peak_bytes", "memory"), ("operations", "operations")):
+    for name, word in (
+        ("flops", "FLOPs"),
+        ("peak_bytes", "memory"),
+        ("bytes", "bytes moved"),
+        ("steps", "steps of loops"),
+        ("operations", "operations"),
+    ):
         lower = dataclasses.replace(just, **{name: getattr(just, name) - 1})
         stage, reason = rejection(graph, lower)
         assert stage == "over_budget" and word in reason and "limit" in reason
