@@ -220,7 +220,7 @@ class Jail:
         if cause in _REASONS:
             raise Rejected("trace", _REASONS[cause](limits))
         if cause == "signal":
-            raise Rejected("trace", f"crashed the interpreter ({signal.Signals(code).name})")
+            raise Rejected("trace", f"crashed the interpreter ({_name(code)})")
         if code:
             raise Rejected("trace", f"ended the interpreter with exit code {code}")
 
@@ -300,6 +300,12 @@ class _Warm:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def _name(code: int) -> str:
+    """Returns the name of a signal; most real-time ones have none."""
+    named = code in {known.value for known in signal.Signals}
+    return signal.Signals(code).name if named else f"signal {code}"
 
 
 def _check_sizes(slot: Slot, sizes: Sequence[Size]) -> None:

@@ -97,7 +97,7 @@ class _Watch:
         self._started = started
         self._spread = spread  # whether it could have started further processes
         self._at_first = _usage([pid])
-        self._chunks: list[bytes] = []
+        self._received = bytearray()
         self._ready: float | None = None
         self._memory = 0
         os.set_blocking(reading, False)
@@ -105,7 +105,7 @@ class _Watch:
     @property
     def output(self) -> bytes:
         """What the child wrote, cut at the limit."""
-        return b"".join(self._chunks)[: self._most]
+        return bytes(self._received[: self._most])
 
     @property
     def _most(self) -> int:
@@ -148,8 +148,12 @@ class _Watch:
                 return "ended"
 
     def _read(self) -> bool:
-        """Takes what the pipe holds; False at its end."""
-        while sum(map(len, self._chunks)) <= self._most:
+        """Takes what the pipe holds; False at its end.
+
+        One that never runs dry is left after a while: the child's other limits count as well.
+        """
+        until = time.monotonic() + _GLANCE
+        while len(self._received) <= self._most:
             try:
                 chunk = os.read(self._reading, _CHUNK)
             except BlockingIOError:
@@ -157,7 +161,9 @@ class _Watch:
             if not chunk:
                 return False
             self._ready = self._ready or self._wall
-            self._chunks.append(chunk)
+            self._received += chunk
+            if time.monotonic() > until:
+                break
         return True
 
     def _limit_met(self) -> str | None:
@@ -165,7 +171,7 @@ class _Watch:
         usage = _usage(processes)
         self._memory = max(self._memory, usage.mapped - self._at_first.mapped)
         met = {
-            "output": sum(map(len, self._chunks)) > self._most,
+            "output": len(self._received) > self._most,
             "cpu": usage.cpu_seconds > self._limits.cpu_seconds,
             "wall": self._wall > self._limits.wall_seconds,
             "memory": usage.resident - self._at_first.resident > self._limits.memory_bytes,

@@ -207,3 +207,17 @@ def test_jail_goes_on_after_its_warm_process_died(jail):
 def test_limits_are_checked(field, value):
     with pytest.raises(ValueError, match=field):
         Limits(**{field: value})
+
+
+def test_a_signal_without_a_name_is_a_rejection_as_well():
+    ending = {"cause": "signal", "code": 40, "memory_bytes": 0}
+    with Jail() as jail, pytest.raises(Rejected, match=r"crashed the interpreter \(signal 40\)"):
+        jail._refuse(ending)
+
+
+def test_a_pipe_that_never_runs_dry_does_not_keep_the_keeper_from_its_limits():
+    code = "import os\nwhile True: os.write(3, b'x')"
+    with Jail(Limits(wall_seconds=1.5)) as jail:
+        jail.layers()
+        assert reason(jail, code) == "took more than 1.5 s"
+        assert jail.last["wall_seconds"] < 5
