@@ -76,8 +76,10 @@ def convolution(layer: Layer, x: Array) -> Value:
         width = Size(x.shape[2] * times.dim) if isinstance(times, Size) else UNKNOWN
     if kernel is None or stride is None or rate is None or not isinstance(width, Size):
         return UNKNOWN
-    reach = (kernel - 1) * rate + 1
-    length = _windows(x.shape[1], reach, stride, layer.get("padding", _SAME))
+    reach, padding = (kernel - 1) * rate + 1, layer.get("padding", _SAME)
+    if layer.kind == "hk.DepthwiseConv1D" and shape_of(padding) is not None:
+        raise ShapeError("hk.DepthwiseConv1D takes its padding in a list")
+    length = _windows(x.shape[1], reach, stride, padding)
     return UNKNOWN if length is None else Array((x.shape[0], length, width.dim))
 
 

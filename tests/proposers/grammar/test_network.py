@@ -21,8 +21,9 @@ from evo_clrs.gates.fingerprint import fingerprint
 from evo_clrs.gates.liveness import output_dependencies
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.descriptors import width_to_depth
-from evo_clrs.proposers.grammar.by_slot.network import GRAMMAR, LIMIT, Cost, cost
+from evo_clrs.proposers.grammar.by_slot.network import GRAMMAR, LIMIT, SIZES
 from evo_clrs.proposers.grammar.clean import clean, normal_form
+from evo_clrs.proposers.grammar.cost import Cost, cost
 from evo_clrs.proposers.grammar.dims import Dim
 from evo_clrs.proposers.grammar.draft import Draft
 from evo_clrs.proposers.grammar.edits.applied import applied
@@ -68,6 +69,7 @@ hk.Conv1D(7, (3,), rate=4, padding=[(0, 2)])(x[..., None])
 hk.Conv1D(7, 3, stride=2)(hk.Conv1D(7, 3, stride=8)(x[..., None]))
 hk.Conv1D(7, 2, stride=3, padding="VALID")(hk.Conv1D(7, 3, stride=7)(x[..., None]))
 hk.DepthwiseConv1D(3, 5, stride=2)(x[..., None])
+hk.DepthwiseConv1D(3, 5, stride=2, padding=[(1, 1)])(x[..., None])
 hk.avg_pool(x[..., None], (2, 1), (2, 1), "VALID")
 hk.max_pool(x[..., None], 3, 2, "SAME")
 hk.max_pool(x[..., None], (1, 5, 1), (1, 4, 1), "VALID")
@@ -156,15 +158,21 @@ def test_what_is_sure_to_fail_is_an_error(expression):
 
 
 @pytest.mark.parametrize(
-    "name, parameters, products",
+    "name, weights, products, widest",
     [
-        ("linear", 410 - 10, 400),
-        ("mlp", 15_210 - 210, 15_000),
-        ("cnn", 5_210 - 85, 5 * 25 * 19 + 3 * 25 * 25 * (10 + 5) + 1250),
+        ("linear", 410 - 10, 400, 10),
+        ("mlp", 15_210 - 210, 15_000, 100),
+        ("cnn", 5_210 - 85, 5 * 25 * 19 + 3 * 25 * 25 * (10 + 5) + 1250, 25),
     ],
 )
-def test_costs_of_seeds_in_closed_form(name, parameters, products):
-    assert cost(DRAFTS[name]) == Cost(parameters, products, 0)
+def test_costs_of_seeds_in_closed_form(name, weights, products, widest):
+    assert cost(DRAFTS[name], SIZES) == Cost(weights, products, 0, widest)
+
+
+def test_costs_of_mlps_in_closed_form():
+    draft = draft_of("network", network("return hk.nets.MLP([100, 60, self.classes])(x)"))
+    weights = 40 * 100 + 100 * 60 + 60 * 10
+    assert cost(draft, SIZES) == Cost(weights, weights, 0, 100)
 
 
 def test_costs_of_recurrent_layers_in_closed_form():
@@ -179,7 +187,7 @@ return hk.Linear(self.classes)(states[:, -1])
 """
         ),
     )
-    assert cost(draft) == Cost(4 * 6 * (6 + 1) + 60, 40 * 4 * 6 * 7 + 60, 40)
+    assert cost(draft, SIZES) == Cost(4 * 6 * (6 + 1) + 60, 40 * 4 * 6 * 7 + 60, 40, 10)
 
 
 def test_empty_axes_are_refused():
@@ -188,7 +196,7 @@ def test_empty_axes_are_refused():
         "return hk.Linear(self.classes)(jnp.mean(h, axis=1))"
     )
     with pytest.raises(LookupError, match="no such sizes"):
-        cost(draft_of("network", shrunk))
+        cost(draft_of("network", shrunk), SIZES)
 
 
 # Edits.
@@ -296,6 +304,30 @@ def test_crossover_brings_functions_along():
     pytest.fail("the GRU never gave anything")
 
 
+def test_paddings_of_convolutions_suit_depthwise_ones():
+    for seed in range(40):
+        result = edited("convolution", "cnn", seed)
+        if result is not None and "depthwise" in result[1]:
+            assert "padding=[(1, 1)]" in ast.unparse(result[0].tree)
+            return
+    pytest.fail("no convolution became a depthwise one")
+
+
+def test_networks_that_read_only_the_size_of_their_signals_are_not_made():
+    blind = "jnp.zeros((x.shape[0], x.shape[1]))"
+    for second, made in (("jnp.ones_like(x)", True), (blind, False)):
+        source = network(
+            f"first = {blind}\nsecond = {second}\nreturn hk.Linear(self.classes)(first + second)"
+        )
+        parent = draft_of("network", source)
+        draft = Draft(copy.deepcopy(parent.tree), parent.slot)
+        if made:
+            assert GRAMMAR.edits["depth"](draft, random.Random(0))
+        else:
+            with pytest.raises(LookupError, match="not read"):
+                GRAMMAR.edits["depth"](draft, random.Random(0))
+
+
 def test_named_kinds_are_the_ones_used():
     for index, kind in enumerate(("convolution", "recurrence", "attention", "depth")):
         request = records.Request(
@@ -331,7 +363,7 @@ def test_children_of_any_parents_fit_and_are_new(picks, operation, seed):
     assert imported(child.source) <= set(slots.NETWORK.imports)
     draft = draft_of("network", child.source)
     assert draft.shapes.fits(slots.NETWORK)
-    assert cost(draft).within(LIMIT, Cost())
+    assert cost(draft, SIZES).within(LIMIT, Cost())
     known = {program.identity(SEEDS[name]) for name in picks}
     assert program.identity(child.source) not in known
 
@@ -345,7 +377,7 @@ def test_thirty_generations_stay_moderate(name):
         static.check(source, slots.NETWORK)
     draft = draft_of("network", source)
     assert draft.shapes.fits(slots.NETWORK)
-    assert cost(draft).within(LIMIT, Cost())
+    assert cost(draft, SIZES).within(LIMIT, Cost())
     assert len(source.encode()) < 0.8 * MAX_BYTES
 
 

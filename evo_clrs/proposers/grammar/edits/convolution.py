@@ -120,6 +120,10 @@ def _separate(draft: Draft, rng: random.Random) -> str | None:
             continue
         made = copy.deepcopy(layer.made)
         made.func = quote("hk.DepthwiseConv1D")
+        for keyword in made.keywords:
+            # What hk.Conv1D takes for its one axis, this takes in a list.
+            if keyword.arg == "padding" and isinstance(keyword.value, ast.Tuple):
+                keyword.value = ast.List(elts=[keyword.value], ctx=ast.Load())
         size, made.args[0] = made.args[0], ast.Constant(1)
         each = ast.Call(func=made, args=[copy.deepcopy(layer.x)], keywords=[])
         each_name = draft.insert(layer.statement, "each", each)
