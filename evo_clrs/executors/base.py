@@ -33,6 +33,8 @@ class Placement:
       workers: how many jobs at the same time; 0 for one a device, or one a core.
       platform: one of `devices.PLATFORMS`.
       job_seconds: wall-clock limit of one job.
+      job_memory: memory, in GiB, that a worker and its children may hold; 0 for an equal share
+        of four fifths of the machine's.
 
     Raises:
       UserError: a value is out of range.
@@ -41,12 +43,15 @@ class Placement:
     workers: int = 0
     platform: str = "auto"
     job_seconds: float = 3600.0
+    job_memory: float = 0.0
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise UserError(f"--workers must be 0 or more, got {self.workers}")
         if not self.job_seconds > 0:
             raise UserError(f"--job_seconds must be above zero, got {self.job_seconds}")
+        if not self.job_memory >= 0:
+            raise UserError(f"--job_memory must be 0 or more, got {self.job_memory}")
 
 
 class Executor(Protocol):

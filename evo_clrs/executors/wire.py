@@ -16,9 +16,9 @@ def send(stream: IO[bytes], frame: frames.Frame) -> None:
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> frames.Frame:
-    """Reads a frame; raises FrameError at the end of the stream."""
-    return frames.read(stream.read, LIMIT)
+def receive(stream: IO[bytes], limit: int = LIMIT) -> frames.Frame:
+    """Reads a frame with blobs up to a limit; raises FrameError at the end of the stream."""
+    return frames.read(stream.read, limit)
 
 
 def job_frame(job: Job) -> frames.Frame:
@@ -68,8 +68,23 @@ def evaluation_frame(evaluation: Evaluation) -> frames.Frame:
 
 
 def read_evaluation(frame: frames.Frame) -> Evaluation:
-    """Returns the evaluation of a frame made by `evaluation_frame`."""
+    """Returns the evaluation of a frame made by `evaluation_frame`.
+
+    Raises:
+      FrameError: it is of no such frame.
+    """
     header = dict(frame.header)
-    header["cost"] = Cost(**header["cost"])
-    header["seeds"] = tuple(header["seeds"])
-    return Evaluation(**header)
+    try:
+        header["cost"] = Cost(**header["cost"])
+        header["seeds"] = tuple(header["seeds"])
+        evaluation = Evaluation(**header)
+        texts = (evaluation.status, evaluation.stage, evaluation.reason)
+        numbers = (*evaluation.metrics.values(), *dataclasses.astuple(evaluation.cost))
+        sound = all(isinstance(text, str) for text in texts) and all(
+            isinstance(number, int | float) for number in numbers
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise frames.FrameError(f"not an evaluation ({type(error).__name__})") from None
+    if not sound:
+        raise frames.FrameError("not an evaluation: text for a number or a number for text")
+    return evaluation
