@@ -40,7 +40,7 @@ def run(
             file.write("1000")  # where memory runs out, this process goes first
         reply = _close_all_but(reply)
         limits = Limits(**request["limits"])
-        layers = confine(limits, readable, entered, clean=request["clean"])
+        layers = confine(limits, readable, entered, request["clean"], request["without"])
         _send(reply, frames.encode({"layers": layers}))
         behind_all = set(request.get("layers", ())) <= set(layers)
         if "source" in request and behind_all:

@@ -1,6 +1,7 @@
 """Confinement: what the child gives up, for good, before it runs a line of the program."""
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -11,10 +12,21 @@ from collections.abc import Iterable, Sequence
 from evo_clrs.jail import landlock, linux, namespaces, seccomp
 from evo_clrs.jail.limits import Limits
 
-# Layers without which the jail does not start, unless it is told to be weak. Of the last line
-# one is enough.
+# Layers without which the jail does not start, unless it is told to be weak. Of the second line
+# one is enough; the last of them is put up only where neither of the others is there.
 MINIMUM = ("clean_exec", "rlimits", "no_new_privs", "seccomp")
-FILE_WALLS = ("landlock", "mount_namespace")
+FILE_WALLS = ("landlock", "mount_namespace", "seccomp_no_files")
+
+# Layers that are there where a kernel has all that is used.
+USUAL = (
+    *MINIMUM,
+    "no_capabilities",
+    "landlock",
+    *(f"{name}_namespace" for name in ("user", "pid", "net", "ipc", "uts", "mount")),
+)
+
+# What tests may leave out, as on a machine that lacks it.
+SWITCHES = ("clean_exec", "namespaces", "rlimits", "no_new_privs", "landlock", "seccomp")
 
 # Package folders are entries of sys.path with one of these last names.
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
@@ -27,6 +39,12 @@ def missing(layers: Iterable[str]) -> tuple[str, ...]:
     if not present.intersection(FILE_WALLS):
         lacking.append(" or ".join(FILE_WALLS))
     return tuple(lacking)
+
+
+def absent(layers: Iterable[str]) -> tuple[str, ...]:
+    """Returns the layers of a usual jail that these lack, below the minimum or not."""
+    present = set(layers)
+    return tuple(layer for layer in USUAL if layer not in present)
 
 
 def readable_paths() -> tuple[str, ...]:
@@ -52,7 +70,11 @@ def _library_folders() -> set[str]:
 
 
 def confine(
-    limits: Limits, readable: Sequence[str], entered: Sequence[str], clean: bool
+    limits: Limits,
+    readable: Sequence[str],
+    entered: Sequence[str],
+    clean: bool,
+    without: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Confines this process; there is no way back.
 
@@ -61,32 +83,44 @@ def confine(
       readable: files and folders that stay readable.
       entered: namespaces that were entered when it was forked (`namespaces.enter`).
       clean: whether the warm process was started with our environment and nothing else.
+      without: which of `SWITCHES` to leave out, to see what the jail does without.
 
     Returns:
       The layers in force, as `Jail.layers` gives them.
     """
-    layers = ["clean_exec"] if clean else []
+    layers = ["clean_exec"] if clean and "clean_exec" not in without else []
     mapped = _mapped_bytes()  # while there is a /proc
     inside = (*entered, *namespaces.isolate(readable)) if entered else ()
     layers += [f"{name}_namespace" for name in inside]
     with contextlib.suppress(OSError, ValueError):
+        _demand("rlimits", without)
         _limit_resources(limits, mapped, own_user="user" in inside)
         layers.append("rlimits")
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
         layers.append("no_capabilities")
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        _demand("no_new_privs", without)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         layers.append("no_new_privs")
     # Changing credentials clears it, so it comes after that.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        _demand("landlock", without)
         layers += ["landlock", f"landlock_abi_{landlock.restrict(readable)}"]
-    with contextlib.suppress(OSError):
-        seccomp.install()
-        layers.append("seccomp")
+    walled = bool(set(FILE_WALLS).intersection(layers))
+    with contextlib.suppress(OSError, ValueError):
+        _demand("seccomp", without)
+        seccomp.install(files=walled)
+        layers += ["seccomp"] if walled else ["seccomp", "seccomp_no_files"]
     return tuple(layers)
+
+
+def _demand(layer: str, without: Sequence[str]) -> None:
+    """Fails as a kernel does that lacks a layer, where it is to be left out."""
+    if layer in without:
+        raise OSError(errno.ENOSYS, f"{layer} is left out")
 
 
 # The whole environment of the warm process: nothing of the parent's.

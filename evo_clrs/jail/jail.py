@@ -55,11 +55,15 @@ class Jail:
     Args:
       limits: what a program may use.
       weak: go on where layers below the minimum are missing (see `layers`).
+      without: which of `confine.SWITCHES` to do without, for tests of what happens then.
     """
 
-    def __init__(self, limits: Limits | None = None, weak: bool = False):
+    def __init__(
+        self, limits: Limits | None = None, weak: bool = False, without: Sequence[str] = ()
+    ):
         self._limits = limits or Limits()
         self._weak = weak
+        self._without = list(without)
         self._lock = threading.Lock()
         self._warm: _Warm | None = None
         self._layers: tuple[str, ...] = ()
@@ -170,7 +174,11 @@ class Jail:
         blobs: Sequence[bytes] = (),
     ) -> tuple[Mapping[str, Any], frames.Reader, tuple[str, ...] | None]:
         """Returns how the child ended, what else it sent, and its layers if it told them."""
-        settings = {"limits": dataclasses.asdict(limits), "weak": self._weak}
+        settings = {
+            "limits": dataclasses.asdict(limits),
+            "weak": self._weak,
+            "without": self._without,
+        }
         full = {**request, **settings, "layers": self._layers}
         room = limits.output_bytes + frames.HEADER_LIMIT
         try:

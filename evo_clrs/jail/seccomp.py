@@ -122,13 +122,25 @@ _O_TMPFILE = 0o20000000
 _WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | _O_TMPFILE
 
 
-def install() -> None:
+# Calls that find a file by its name. Code that is loaded already traces programs without them.
+_BY_NAME = (
+    *("stat", "lstat", "access", "readlink", "statfs", "readlinkat"),
+    *("faccessat", "faccessat2", "statx", "newfstatat"),
+)
+_OPEN, _OPENAT, _NEWFSTATAT = (2, None), (257, 56), (262, 79)
+_AT_EMPTY_PATH = 0x1000
+
+
+def install(files: bool = True) -> None:
     """Filters the system calls of this process from now on; needs no_new_privs.
+
+    Args:
+      files: whether files may be opened to be read; else none can be found by its name any more.
 
     Raises:
       OSError: the kernel has no seccomp, or the machine's architecture is not known here.
     """
-    program = assemble(platform.machine(), os.getpid())
+    program = assemble(platform.machine(), os.getpid(), files)
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: unsigned short, padding, pointer.
@@ -138,7 +150,7 @@ def install() -> None:
     linux.syscall("seccomp", _SET_MODE_FILTER, _TSYNC | _SPEC_ALLOW, filter_program)
 
 
-def assemble(machine: str, pid: int) -> list[_Instruction]:
+def assemble(machine: str, pid: int, files: bool = True) -> list[_Instruction]:
     """Returns the filter for a machine (`platform.machine()`) and the guest's process id."""
     if machine not in _ARCHITECTURES:
         raise OSError(38, f"no system call numbers for {machine}")
@@ -152,10 +164,10 @@ def assemble(machine: str, pid: int) -> list[_Instruction]:
     ]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32), _EPERM]
-    for numbers in _PLAIN.values():
-        if numbers[column] is not None:
+    for name, numbers in _PLAIN.items():
+        if numbers[column] is not None and (files or name not in _BY_NAME):
             program += [(_EQUAL, 0, 1, numbers[column] or 0), _ALLOW]
-    for numbers, conditions in _conditional(pid):
+    for numbers, conditions in _conditional(pid, files):
         number = numbers[column]
         if number is not None:
             block = [*conditions, _ALLOW]
@@ -163,12 +175,17 @@ def assemble(machine: str, pid: int) -> list[_Instruction]:
     return [*program, (_AT_LEAST, 0, 1, _YOUNGEST), _ENOSYS, _EPERM]
 
 
-def _conditional(pid: int) -> list[tuple[tuple[int, int | None], list[_Instruction]]]:
+def _conditional(pid: int, files: bool) -> list[tuple[tuple[int, int | None], list[_Instruction]]]:
     """Calls that are allowed with some arguments only."""
     file_commands = (_DUPFD, _GETFD, _SETFD, _GETFL, _SETFL, _DUPFD_CLOEXEC)
+    by_name = [
+        (_OPEN, _without(1, _WRITING)),  # to read
+        (_OPENAT, _without(2, _WRITING)),
+    ]
+    # What fstat is in some C libraries: of a descriptor, with an empty name.
+    by_descriptor = [(_NEWFSTATAT, _with(3, _AT_EMPTY_PATH))]
     return [
-        ((2, None), _without(1, _WRITING)),  # open, to read
-        ((257, 56), _without(2, _WRITING)),  # openat, to read
+        *(by_name if files else by_descriptor),
         ((56, 220), _with(0, _CLONE_THREAD)),  # clone: threads, no processes
         ((16, 29), _one_of(1, (_TCGETS, _FIOCLEX))),  # ioctl
         ((72, 25), _one_of(1, file_commands)),  # fcntl

@@ -89,6 +89,9 @@ def _prepare() -> tuple[str, ...]:
     import jax.numpy as jnp
     import numpy  # noqa: F401
 
+    # JAX imports these while it exports, when files may be out of reach.
+    from jaxlib.mlir.dialects import builtin, mhlo  # noqa: F401
+
     from evo_clrs import clrs_library  # noqa: F401
     from evo_clrs.gates import artefacts  # noqa: F401
     from evo_clrs.jail import confine, keeper  # noqa: F401
