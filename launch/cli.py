@@ -6,18 +6,21 @@ Exit codes: 0 done; 1 failed, with one clear line on stderr (a traceback only wi
 
 import signal
 import sys
+import traceback
 import types
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
 from evo_clrs.errors import UserError
+from evo_clrs.report.text import clean, line
 
 DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 
 _FAILED = 1
 _BAD_FLAGS = 2
 _INTERRUPTED = 130
+_LONGEST = 1500  # letters of a message
 
 
 def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] = ()) -> None:
@@ -46,17 +49,15 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
         _complain(_bad_flags_text(error))
         sys.exit(_BAD_FLAGS)
     except KeyboardInterrupt as interruption:
-        print(str(interruption) or "interrupted", file=sys.stderr)
+        print(line(str(interruption), _LONGEST) or "interrupted", file=sys.stderr)
         sys.exit(_INTERRUPTED)
-    except UserError as error:
-        if DEBUG.value:
-            raise
-        _complain(str(error))
-        sys.exit(_FAILED)
     except Exception as error:
         if DEBUG.value:
-            raise
-        _complain(f"{type(error).__name__}: {error} (--debug shows where)")
+            print(clean(traceback.format_exc()), end="", file=sys.stderr)
+        elif isinstance(error, UserError):
+            _complain(str(error))
+        else:
+            _complain(f"{type(error).__name__}: {error} (--debug shows where)")
         sys.exit(_FAILED)
     sys.exit(code or 0)
 
@@ -85,7 +86,8 @@ def _interrupt(signum: int, frame: types.FrameType | None) -> None:
 
 
 def _complain(text: str) -> None:
-    print("error: " + " ".join(text.split()), file=sys.stderr)
+    """Prints one line; what a program or a model wrote may stand in it."""
+    print("error: " + line(text, _LONGEST), file=sys.stderr)
 
 
 def _bad_flags_text(error: Exception) -> str:
@@ -97,15 +99,15 @@ def _help_text(module: types.ModuleType, first: Sequence[str]) -> str:
     """Returns the script's docstring, its main flags, then all others of our scripts."""
     ours = own_flags()
 
-    def line(flag: flags.Flag) -> str:
+    def entry(flag: flags.Flag) -> str:
         about, *others = (flag.help or "").splitlines()
         default = (flag.default_as_str or "").replace("'", "") or "empty"
         defaults = "; ".join([f"default: {default}", *others])
         told = "" if flag.default is None else f" ({defaults})"
         return f"  --{flag.name}\n      {about}{told}"
 
-    head = [line(ours[name]) for name in first]
-    rest = [line(ours[name]) for name in sorted(ours) if name not in first]
+    head = [entry(ours[name]) for name in first]
+    rest = [entry(ours[name]) for name in sorted(ours) if name not in first]
     rest.append("  --flagfile\n      Reads more flags from a file, one a line.")
     parts = [(module.__doc__ or "").strip(), ""]
     if head:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evo_clrs.errors import UserError
 from evo_clrs.executors import Executor
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Problem
@@ -33,7 +34,13 @@ def open_store(
       folder: the run folder.
       identity: what the run is, see `Store.open`.
       repeats: every flag that says what to do, as against how; with its value.
+
+    Raises:
+      UserError: a value cannot be kept there, or the run cannot be opened.
     """
+    for name, value in repeats.items():
+        if len(options.as_flags({name: value}).splitlines()) > 1:  # the rest would be a flag
+            raise UserError(f"--{name}: a line break cannot be kept in flags.txt")
     with Store.open(folder, identity, may_differ=MAY_DIFFER) as store:
         files.write_atomically(folder / "flags.txt", options.as_flags(repeats))
         yield store

@@ -7,6 +7,7 @@ the jail is the wall.
 import ast
 import builtins
 import difflib
+import re
 
 from evo_clrs import program, scopes
 from evo_clrs.errors import Rejected
@@ -14,6 +15,13 @@ from evo_clrs.gates import allowed, signature
 from evo_clrs.slots import Slot
 
 _BUILTINS = frozenset(dir(builtins))
+
+# What makes a terminal or an editor show another text than Python reads: controls, a carriage
+# return without a line feed, what turns the direction of writing or breaks lines for people only.
+# Source: Boucher and Anderson, "Trojan Source", 2021, https://arxiv.org/abs/2111.00169.
+_DECEPTIVE = re.compile(
+    r"[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+)
 
 _STATEMENTS = (
     *(ast.FunctionDef, ast.ClassDef, ast.Return, ast.Delete, ast.Assign, ast.AugAssign),
@@ -43,6 +51,7 @@ def check(source: str, slot: Slot) -> None:
       Rejected: at stage `static`, with one line that names the line of the text and what to do.
     """
     try:
+        _check_letters(source)
         if slot.space is not None:
             slot.space.read(source)
             return
@@ -58,6 +67,15 @@ def check(source: str, slot: Slot) -> None:
         raise Rejected("static", str(error)) from None
     except RecursionError:
         raise Rejected("static", "nested too deeply") from None
+
+
+def _check_letters(source: str) -> None:
+    """Refuses text that people would not see as it is: they read what a search has found."""
+    found = _DECEPTIVE.search(source)
+    if found is not None:
+        line = source[: found.start()].count("\n") + 1
+        code = f"U+{ord(found[0]):04X}"
+        raise ValueError(f"line {line}: holds the control character {code}; write an escape")
 
 
 def _check_statements(tree: ast.Module) -> None:

@@ -195,7 +195,7 @@ def _comparison(store: Store) -> str:
     shown = comparison(store)
     note = "Scores of the search itself, which flatter the winner; selection scores come last."
     if shown.selected:
-        note = analysis.remark(store) or (
+        note = for_html(analysis.remark(store)) or (
             "Trained again from fresh seeds and scored on selection data, which the search never "
             "saw."
         )

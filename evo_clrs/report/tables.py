@@ -21,6 +21,9 @@ _LEDGER = (
 )
 
 
+_PRINCIPLES_SHOWN = 60  # lines; a model may write any number
+
+
 def tables(store: Store, top: int = 10, common: int = 12) -> list[rich.table.Table]:
     """Returns all tables of a run, the most telling last, where a terminal leaves the eye.
 
@@ -58,8 +61,11 @@ def show_result(store: Store, console: rich.console.Console | None = None) -> No
         console.print(table)
     for text in analysis.principles(store)[-1:]:
         console.print("Principles at the end", style="bold")
-        for words in text.splitlines():
+        lines = text.splitlines()
+        for words in lines[:_PRINCIPLES_SHOWN]:
             console.print(for_terminal(words, 1000), highlight=False)
+        if len(lines) > _PRINCIPLES_SHOWN:
+            console.print("… the page of launch.report shows all", style="dim")
     counts = summarise(store)["counts"]
     rest = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
     console.print(rest or "no proposals yet", style="dim", highlight=False)

@@ -77,7 +77,7 @@ def write_summary(folder: Path, store: Store) -> dict[str, Any]:
       UserError: it cannot be written; the old one is left as it was.
     """
     summary = summarise(store)
-    text = json.dumps(_finite(summary), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(summary), indent=2, allow_nan=False)
     files.write_atomically(Path(folder) / "summary.json", text + "\n")
     return summary
 
@@ -130,4 +130,9 @@ def _heading(store: Store, candidate: Candidate) -> str:
     if candidate.evaluation is not None:
         metrics = candidate.evaluation.metrics.items()
         about += [f"{key}: {value:.9g}" for key, value in metrics]
-    return "".join(f"# {' '.join(line.split())}\n" for line in about) + "\n"
+    return "".join(f"# {_one_line(words)}\n" for words in about) + "\n"
+
+
+def _one_line(words: str) -> str:
+    """Returns the words without what ends a comment or acts in a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
