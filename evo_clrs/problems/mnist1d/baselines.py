@@ -82,6 +82,8 @@ def reproduce(
     graph.check(traced_graph, graph.GraphLimits())
     splits = Splits(held_out=0, record_test=record_test)
     with traced.forgetting(), jax.default_matmul_precision("float32"):
+        at_once = loop.steps_in_a_call(training.steps_per_call)
+        training = dataclasses.replace(training, steps_per_call=at_once)
         network = slot_function.from_graph(traced_graph)
         order = loop.ByStep(draw_in_order)
         trial = Trial(network, training, splits.samples("train"), order)

@@ -188,7 +188,7 @@ class Mnist1dProblem:
             clip_norm=options.clip_norm or math.inf,
             optimizer=options.optimizer,
             weight_decay=options.weight_decay,
-            steps_per_call=options.validate_every,
+            steps_per_call=loop.steps_in_a_call(options.validate_every),
             validate_every=options.validate_every,
         )
         trial = Trial(slot_function.from_graph(work), training, self._train)
