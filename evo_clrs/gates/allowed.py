@@ -31,7 +31,8 @@ _JAX_NUMPY_DENIED = words(
 
 _JAX_LAX_DENIED = words(
     "after_all all_gather all_to_all axis_index axis_size create_token linalg "
-    "optimization_barrier pbroadcast pcast pmax pmean pmin ppermute precv psend pshuffle psum "
+    "optimization_barrier pbroadcast pcast platform_dependent pmax pmean pmin ppermute precv psend "
+    "pshuffle psum "
     "psum_scatter pswapaxes ragged_all_to_all with_sharding_constraint"
 )
 

@@ -93,12 +93,14 @@ class Program:
       arguments: number of arguments of the function, the dropped ones included.
       mentions: names of all operations in the module, dead code and the code for other platforms
         included; for a custom call, `CUSTOM_CALL` and the name of what is called.
+      elsewhere: the same module on the other platforms, where it does something else there.
     """
 
     body: Region
     positions: tuple[int, ...]
     arguments: int
     mentions: frozenset[str] = frozenset()
+    elsewhere: tuple["Program", ...] = ()
 
 
 def walk(region: Region) -> Iterator[Operation]:

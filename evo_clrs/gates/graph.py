@@ -1,10 +1,11 @@
 """The graph gate: what may go on to the trainer, told from the graph alone."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import mlir, operations
-from evo_clrs.gates.cost import GraphCost, cost
+from evo_clrs.gates.cost import GraphCost, ProgramCost, cost, program_cost
 from evo_clrs.gates.dataflow import CUSTOM_CALL
 from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
@@ -54,6 +55,9 @@ def check(graph: Graph | GraphPrograms, limits: GraphLimits) -> GraphCost:
             _check_name(name, limits)
     predicted = cost(programs)
     _check_cost(predicted, limits)
+    for program in (programs.init, *programs.forward, *programs.backward):
+        for other in program.elsewhere:
+            _check_phases((program_cost(other),), limits)
     return predicted
 
 
@@ -67,22 +71,26 @@ def _check_name(name: str, limits: GraphLimits) -> None:
 
 
 def _check_cost(predicted: GraphCost, limits: GraphLimits) -> None:
-    if predicted.unbounded:
+    _check_phases(predicted.phases, limits)
+    if predicted.operations > limits.operations:
+        raise Rejected(
+            "over_budget", f"{predicted.operations} operations, limit {limits.operations}"
+        )
+
+
+def _check_phases(phases: Sequence[ProgramCost], limits: GraphLimits) -> None:
+    if any(phase.unbounded for phase in phases):
         raise Rejected("over_budget", "the number of steps of a loop is not known in advance")
-    peak = max(phase.peak_bytes for phase in predicted.phases)
+    peak = max(phase.peak_bytes for phase in phases)
     if peak > limits.peak_bytes:
         needed, allowed = peak / _GIB, limits.peak_bytes / _GIB
         raise Rejected(
             "over_budget", f"predicted {needed:.3g} GiB of memory, limit {allowed:.3g} GiB"
         )
     for what, most, limit in (
-        ("FLOPs", max(phase.flops for phase in predicted.phases), limits.flops),
-        ("bytes moved", max(phase.bytes for phase in predicted.phases), limits.bytes),
-        ("steps of loops", max(phase.steps for phase in predicted.phases), limits.steps),
+        ("FLOPs", max(phase.flops for phase in phases), limits.flops),
+        ("bytes moved", max(phase.bytes for phase in phases), limits.bytes),
+        ("steps of loops", max(phase.steps for phase in phases), limits.steps),
     ):
         if most > limit:
             raise Rejected("over_budget", f"predicted {most:.2g} {what}, limit {limit:.2g}")
-    if predicted.operations > limits.operations:
-        raise Rejected(
-            "over_budget", f"{predicted.operations} operations, limit {limits.operations}"
-        )

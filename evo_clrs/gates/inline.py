@@ -1,7 +1,8 @@
 """Inlining: every call replaced by what it calls, and one platform chosen."""
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates.dataflow import Operation, Region, Type, Value
@@ -9,23 +10,68 @@ from evo_clrs.gates.dataflow import Operation, Region, Type, Value
 # A few lines of nested `jax.jit` can stand for millions of operations.
 MAX_OPERATIONS = 200_000
 MAX_DEPTH = 40  # calls and regions within each other
+MAX_VALUES = 20 * MAX_OPERATIONS  # handed over in calls; a call may take thousands
 
 # These change nothing where they do not change the type.
 _IDENTITIES = ("stablehlo.optimization_barrier", "stablehlo.convert", "stablehlo.reshape")
 
 
-def inline(functions: Mapping[str, Region], main: Region, known: Mapping[Value, int]) -> Region:
+@dataclasses.dataclass(frozen=True)
+class Inlined:
+    """What `inline` found.
+
+    Attributes:
+      body: the region with calls inlined.
+      differs: whether another platform would do something else.
+    """
+
+    body: Region
+    differs: bool
+
+
+def inline(functions: Mapping[str, Region], main: Region, known: Mapping[Value, int]) -> Inlined:
     """Returns a region with calls inlined, choices by a known index made, identities dropped.
 
     Args:
       functions: what calls may call, by name.
       main: the region.
-      known: arguments of it whose number is known; they stay among its arguments.
+      known: arguments of it whose number is known, that of the platform; they stay among its
+        arguments.
 
     Raises:
       Rejected: at stage `over_budget` when that makes too many operations.
     """
-    return _Inliner(functions, known).inline(main, {})
+    inliner = _Inliner(functions, known)
+    return Inlined(inliner.inline(main, {}), inliner.differs)
+
+
+def alike(one: Region, other: Region, same: Mapping[Value, Value] | None = None) -> bool:
+    """Whether two regions hold the same operations in the same order.
+
+    Args:
+      one: a region.
+      other: another one.
+      same: values of `other` that stand for values of `one`; any other stands for itself.
+    """
+    stands_for = dict(same or {})
+    stands_for.update(zip(other.arguments, one.arguments, strict=False))
+
+    def matched(values: Sequence[Value], others: Sequence[Value]) -> bool:
+        return tuple(values) == tuple(stands_for.get(value, value) for value in others)
+
+    if len(one.operations) != len(other.operations):
+        return False
+    for a, b in zip(one.operations, other.operations, strict=True):
+        if (a.name, a.attributes, len(a.regions)) != (b.name, b.attributes, len(b.regions)):
+            return False
+        if not matched(a.operands, b.operands):
+            return False
+        if [result.type for result in a.results] != [result.type for result in b.results]:
+            return False
+        if not all(alike(x, y, stands_for) for x, y in zip(a.regions, b.regions, strict=True)):
+            return False
+        stands_for.update(zip(b.results, a.results, strict=True))
+    return matched(one.results, other.results)
 
 
 class _Inliner:
@@ -34,7 +80,9 @@ class _Inliner:
     def __init__(self, functions: Mapping[str, Region], known: Mapping[Value, int]):
         self._functions = functions
         self._known = dict(known)
+        self.differs = False
         self._operations = 0
+        self._values = 0
         self._depth = 0
 
     def inline(self, region: Region, env: dict[Value, Value]) -> Region:
@@ -81,14 +129,29 @@ class _Inliner:
         elif operation.name == "stablehlo.composite":
             callee = operation.attribute("decomposition")
         if callee is not None:
+            self._values += len(operands)
+            if self._values > MAX_VALUES:
+                raise Rejected("over_budget", f"calls hand over more than {MAX_VALUES} arrays")
             function = self._functions[callee.removeprefix("@").strip('"')]
             return self._copy(function, dict(zip(function.arguments, operands, strict=True)), out)
         if operation.name == "stablehlo.case" and operands[0] in self._known:
             last = len(operation.regions) - 1
             index = self._known[operands[0]]
             chosen = operation.regions[index if 0 <= index <= last else last]
+            self.differs |= not self._same_everywhere(operation, chosen, env)
             return self._copy(chosen, env, out)
         return None
+
+    def _same_everywhere(
+        self, choice: Operation, chosen: Region, env: Mapping[Value, Value]
+    ) -> bool:
+        """Whether all branches are alike, or only number the platforms in another way."""
+        regions = choice.regions
+        if not any(region.operations for region in regions):
+            numbers = (env.get(value) for region in regions for value in region.results)
+            if all(number in self._known for number in numbers):
+                return True
+        return all(region is chosen or alike(chosen, region) for region in regions)
 
     def _emit(
         self,

@@ -105,9 +105,10 @@ def _check_convention(programs: GraphPrograms) -> None:
 
 def _read_export(exported: export.Exported) -> Program:
     platforms = exported.platforms
+    first = platforms.index(PLATFORM) if PLATFORM in platforms else 0
     return _read(
         exported.mlir_module_serialized,
-        platform=platforms.index(PLATFORM) if PLATFORM in platforms else 0,
+        platforms=(first, *(i for i in range(len(platforms)) if i != first)),
         kept=exported.module_kept_var_idx,
         arguments=len(exported.in_avals),
     )
@@ -115,7 +116,7 @@ def _read_export(exported: export.Exported) -> Program:
 
 def _read(
     module: bytes | str,
-    platform: int = 0,
+    platforms: tuple[int, ...] = (0,),
     kept: tuple[int, ...] | None = None,
     arguments: int | None = None,
 ) -> Program:
@@ -138,16 +139,18 @@ def _read(
                 if name == "main":
                     constants = _constant_arguments(function, len(functions[name].arguments))
     main = functions["main"]
-    platform_index = {
-        value: platform
-        for value, constant in zip(main.arguments, constants, strict=True)
-        if constant
-    }
-    body = inline(functions, main, platform_index)
-    inputs = tuple(value for value in main.arguments if value not in platform_index)
-    body = Region(inputs, body.operations, body.results)
+    index = [value for value, constant in zip(main.arguments, constants, strict=True) if constant]
+    inputs = tuple(value for value in main.arguments if value not in index)
     positions = tuple(range(len(inputs))) if kept is None else tuple(kept)
-    return Program(body, positions, len(inputs) if arguments is None else arguments, mentions)
+    count = len(inputs) if arguments is None else arguments
+    programs: list[Program] = []
+    for platform in platforms:
+        found = inline(functions, main, dict.fromkeys(index, platform))
+        body = Region(inputs, found.body.operations, found.body.results)
+        programs.append(Program(body, positions, count, mentions))
+        if not found.differs:
+            break
+    return dataclasses.replace(programs[0], elsewhere=tuple(programs[1:]))
 
 
 def _mentions(operation: Any) -> Iterator[str]:
