@@ -41,14 +41,25 @@ def run(
         reply = _close_all_but(reply)
         limits = Limits(**request["limits"])
         layers = confine(limits, readable, entered, request["clean"], request["without"])
-        _send(reply, frames.encode({"layers": layers}))
-        behind_all = set(request.get("layers", ())) <= set(layers)
-        if "source" in request and behind_all:
-            _send(reply, _answer(request, limits))
-        if "modules" in request and behind_all:
-            _send(reply, _verify(request["modules"], blobs))
+        reply_to(reply, request, blobs, limits, layers)
     finally:
         os._exit(0)
+
+
+def reply_to(
+    reply: int,
+    request: Mapping[str, Any],
+    blobs: Sequence[bytes],
+    limits: Limits,
+    layers: Sequence[str],
+) -> None:
+    """Tells the layers in force and, behind all that are demanded, answers the request."""
+    _send(reply, frames.encode({"layers": layers}))
+    behind_all = set(request.get("layers", ())) <= set(layers)
+    if "source" in request and behind_all:
+        _send(reply, _answer(request, limits))
+    if "modules" in request and behind_all:
+        _send(reply, _verify(request["modules"], blobs))
 
 
 def _answer(request: Mapping[str, Any], limits: Limits) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import evo_clrs
 from evo_clrs.errors import Rejected, UserError
-from evo_clrs.jail import frames
+from evo_clrs.jail import frames, macos
 from evo_clrs.jail.confine import ENVIRONMENT, missing
 from evo_clrs.jail.limits import Limits, amount
 from evo_clrs.jail.reply import check_verified, clean, graph_of, layers_of
@@ -65,7 +65,7 @@ class Jail:
         self._weak = weak
         self._without = list(without)
         self._lock = threading.Lock()
-        self._warm: _Warm | None = None
+        self._warm: _Warm | macos.Spawned | None = None
         self._layers: tuple[str, ...] = ()
         self._last: Mapping[str, float] = {}
 
@@ -168,7 +168,7 @@ class Jail:
 
     def _exchange(
         self,
-        warm: "_Warm",
+        warm: "_Warm | macos.Spawned",
         request: Mapping[str, Any],
         limits: Limits,
         blobs: Sequence[bytes] = (),
@@ -191,14 +191,12 @@ class Jail:
         reader = frames.Reader(answer.blobs[0])
         return answer.header, reader, layers_of(reader)
 
-    def _started(self) -> "_Warm":
+    def _started(self) -> "_Warm | macos.Spawned":
         """Returns the warm process, started and known to confine its children."""
         if self._warm is not None and self._warm.alive:
             return self._warm
         self._stop()
-        if sys.platform != "linux":
-            raise UserError(f"the jail needs Linux, this is {sys.platform}")
-        self._warm = _Warm()
+        self._warm = _start()
         try:
             _, _, layers = self._exchange(self._warm, {}, Limits())
         except _Lost as error:
@@ -233,16 +231,29 @@ class Jail:
             raise Rejected("trace", f"ended the interpreter with exit code {code}")
 
 
+def _start() -> "_Warm | macos.Spawned":
+    """Starts what answers requests on this system."""
+    if sys.platform == "linux":
+        return _Warm()
+    if sys.platform == "darwin":
+        return macos.Spawned(_search(), macos.wrapping(_search()))
+    raise UserError(f"the jail needs Linux or macOS, this is {sys.platform}")
+
+
+def _search() -> list[str]:
+    """Returns the folders in which modules are found."""
+    folders = [os.path.dirname(path) for path in evo_clrs.__path__]
+    return [os.path.abspath(path) for path in (*sys.path, *folders) if path]
+
+
 class _Warm:
     """A running warm process and the socket to it."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        folders = [os.path.dirname(path) for path in evo_clrs.__path__]
-        search = [os.path.abspath(path) for path in (*sys.path, *folders) if path]
         # Neither user folders nor the current one (-s -P), no writing of bytecode (-B). Not -I:
         # it would ignore PYTHONHASHSEED, and there is no foreign environment to keep out.
-        command = [sys.executable, "-s", "-P", "-B", "-c", _BOOT, json.dumps(search)]
+        command = [sys.executable, "-s", "-P", "-B", "-c", _BOOT, json.dumps(_search())]
         with theirs:
             self._process = subprocess.Popen(
                 command,

@@ -84,6 +84,18 @@ def _take_control() -> socket.socket:
 
 def _prepare() -> tuple[str, ...]:
     """Imports everything; returns what the guest may read."""
+    preload()
+    from evo_clrs.jail import confine, keeper  # noqa: F401
+
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("the warm process has threads: it cannot be forked safely")
+    gc.collect()
+    gc.freeze()  # children share these pages as long as nobody counts their references
+    return confine.readable_paths()
+
+
+def preload() -> None:
+    """Imports what programs, tracing and verifying need."""
     import haiku
     import jax
     import jax.numpy as jnp
@@ -94,16 +106,10 @@ def _prepare() -> tuple[str, ...]:
 
     from evo_clrs import clrs_library  # noqa: F401
     from evo_clrs.gates import artefacts  # noqa: F401
-    from evo_clrs.jail import confine, keeper  # noqa: F401
 
     # Traces once what most programs use, so that a child finds it in JAX's caches.
     layer = haiku.transform(lambda x: haiku.LayerNorm(-1, True, True)(haiku.Linear(2)(x)))
     key = jax.ShapeDtypeStruct((2,), jnp.uint32)
     jax.eval_shape(layer.init, key, jax.ShapeDtypeStruct((1, 2), jnp.float32))
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("the warm process has threads: it cannot be forked safely")
     if "tensorflow" in sys.modules:
         raise RuntimeError("the warm process imported TensorFlow")
-    gc.collect()
-    gc.freeze()  # children share these pages as long as nobody counts their references
-    return confine.readable_paths()
