@@ -23,7 +23,8 @@ def layers_of(reader: frames.Reader) -> tuple[str, ...] | None:
         layers = reader.read(0).header["layers"]
     except (frames.FrameError, KeyError):
         return None
-    return tuple(str(layer) for layer in layers)
+    told = isinstance(layers, list) and all(isinstance(layer, str) for layer in layers)
+    return tuple(layers) if told else None
 
 
 def graph_of(reader: frames.Reader, slot: Slot, sizes: Sequence[Size], limit: int) -> Graph:

@@ -22,7 +22,8 @@ class Attack:
       ends: the stage it ends at with the static gate left out, or `GRAPH`.
       reason: a regular expression that is found in the reason of that end.
       endless: it runs until a limit: give it little.
-      trained: it is trained, by a worker, and ends there.
+      trained: it is trained, and ends there.
+      slow: it takes long; left out of the short run.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Attack:
     reason: str = ""
     endless: bool = False
     trained: bool = False
+    slow: bool = False
 
 
 _OPENING = """import clrs

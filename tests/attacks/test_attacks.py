@@ -13,16 +13,27 @@ from evo_clrs import programs
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import static
 from tests.attacks.attack import GRAPH
-from tests.attacks.programs import exhaustion, machinery, processes, secrets
+from tests.attacks.programs import (
+    exhaustion,
+    graphs,
+    machinery,
+    processes,
+    replies,
+    scores,
+    secrets,
+)
 
 KINDS = {
     "secrets": secrets.ATTACKS,
     "processes": processes.ATTACKS,
     "exhaustion": exhaustion.ATTACKS,
     "machinery": machinery.ATTACKS,
+    "replies": replies.ATTACKS,
+    "graphs": graphs.ATTACKS,
+    "scores": scores.ATTACKS,
 }
 ATTACKS = [
-    pytest.param(kind, attack, id=f"{kind}-{attack.name}")
+    pytest.param(kind, attack, id=f"{kind}-{attack.name}", marks=[pytest.mark.slow] * (attack.slow))
     for kind, attacks in KINDS.items()
     for attack in attacks
 ]
@@ -65,7 +76,10 @@ def test_without_the_static_gate(kind, attack, problem, planted, jail, ends):
     jail.give(little=attack.endless)
     pid, started = jail.warm, time.monotonic()
     try:
-        problem.examine(jail.trace(problem.slot, _guest(attack, planted), problem.sizes))
+        graph = jail.trace(problem.slot, _guest(attack, planted), problem.sizes)
+        problem.examine(graph)
+        if attack.trained:
+            problem.evaluate(graph, "validation", problem.training_seeds)
         end, reason = GRAPH, ""
     except Rejected as rejection:
         end, reason = rejection.stage, rejection.reason
