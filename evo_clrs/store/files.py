@@ -11,11 +11,15 @@ from pathlib import Path
 from evo_clrs.errors import UserError
 
 DATABASE = "run.sqlite"
+LOG = f"{DATABASE}-wal"  # SQLite's write-ahead log: the last steps, until they are copied over
 LOCK = "run.lock"
+
+_FULL = "the disk is full; free some space and give the same command to go on"
 
 # What SQLite says (the start of its error name), and what a person should hear.
 _SQLITE_TROUBLE = (
-    ("SQLITE_FULL", "the disk is full; free some space and give the same command to go on"),
+    ("SQLITE_FULL", _FULL),
+    ("SQLITE_IOERR_SHMSIZE", _FULL),
     ("SQLITE_READONLY", "it cannot be written: make the folder writable or choose another --run"),
     ("SQLITE_NOTADB", "it is not a database: restore a copy of it, or choose another --run"),
     ("SQLITE_CORRUPT", "it is damaged: restore a copy of it, or choose another --run"),
@@ -26,7 +30,7 @@ _SQLITE_TROUBLE = (
 )
 
 _OS_TROUBLE = {
-    errno.ENOSPC: "the disk is full; free some space and give the same command to go on",
+    errno.ENOSPC: _FULL,
     errno.EDQUOT: "the disk quota is used up; free some space and give the same command to go on",
     errno.EACCES: "no permission: make the folder writable or choose another --run",
     errno.EPERM: "no permission: make the folder writable or choose another --run",
@@ -57,6 +61,14 @@ def explaining(path: Path | str) -> Iterator[None]:
         raise explain(error, path) from error
 
 
+def size(path: Path) -> int:
+    """Returns the bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def lock_folder(folder: Path) -> int:
     """Takes the folder for this process, until the descriptor is closed or the process ends.
 
@@ -81,8 +93,12 @@ def lock_folder(folder: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:  # the disk is full: whoever tries again is to find the folder free
+        os.close(descriptor)
+        raise
     return descriptor
 
 

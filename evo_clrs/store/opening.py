@@ -26,14 +26,16 @@ def prepare(
     connection: sqlite3.Connection, folder: Path, identity: Identity, may_differ: Collection[str]
 ) -> None:
     """Makes the tables of a new run, or checks that an old one is whole and the one asked for."""
+    database = folder / files.DATABASE
+    lost = files.size(database) == 0 and files.size(folder / files.LOG) > 0
     if schema.is_new(connection):
-        if (folder / "summary.json").exists():
+        if lost or (folder / "summary.json").exists():
             raise UserError(
-                f"run folder {folder} holds a summary but its {files.DATABASE} is missing or "
+                f"run folder {folder} holds a run but its {files.DATABASE} is missing or "
                 "empty: restore it, or choose another --run"
             )
     else:
-        schema.check(connection, str(folder / files.DATABASE))
+        schema.check(connection, database)
         schema.upgrade(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     # A committed step is in the WAL file before the call returns, so no kill of the process loses
@@ -43,6 +45,9 @@ def prepare(
     connection.execute("PRAGMA synchronous = NORMAL")
     if schema.is_new(connection):
         start(connection, identity)
+        # The tables go into the database at once: a log that is damaged later costs steps, but
+        # never makes an old run look like a new one.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     else:
         _check_identity(folder, read_identity(connection), identity, may_differ)
 

@@ -5,8 +5,10 @@ The record is append-only: a row is written once, in the transaction of its step
 """
 
 import sqlite3
+from pathlib import Path
 
 from evo_clrs.errors import UserError
+from evo_clrs.store import files
 
 VERSION = 2
 APPLICATION = 0x45564F43  # "EVOC": tells a run from any other SQLite database
@@ -106,6 +108,11 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def _bytes_of_pages(connection: sqlite3.Connection) -> int:
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
+
+
 def upgrade(connection: sqlite3.Connection) -> None:
     """Brings a checked record of an earlier version up to this one, all or nothing."""
     if version(connection) == VERSION:
@@ -118,27 +125,32 @@ def upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def check(connection: sqlite3.Connection, name: str) -> None:
+def check(connection: sqlite3.Connection, path: Path) -> None:
     """Checks that this is a run we can read, and whole.
 
     Args:
       connection: an open, non-empty database.
-      name: what to call it in a message.
+      path: its file.
 
     Raises:
       UserError: it is another program's database, a later version's, or damaged.
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise UserError(f"{name} is a database, but not the record of a run: choose another --run")
+        raise UserError(f"{path} is a database, but not the record of a run: choose another --run")
     found = version(connection)
     if found > VERSION:
         raise UserError(
-            f"{name} was written by a later version of evo_clrs (record version {found}, this "
+            f"{path} was written by a later version of evo_clrs (record version {found}, this "
             f"one reads up to {VERSION}): upgrade evo_clrs"
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    # SQLite takes a last page that was cut off in its middle for one that ends in zeros. While
+    # there is a log, the file may be short of what the log holds.
+    missing = _bytes_of_pages(connection) - files.size(path)
+    if missing > 0 and files.size(path.with_name(files.LOG)) == 0:
+        verdict = f"{missing} bytes are missing"
     if verdict != "ok":
         fault = " ".join(verdict.split())
         raise UserError(
-            f"{name} is damaged ({fault}): restore a copy of it, or choose another --run"
+            f"{path} is damaged ({fault}): restore a copy of it, or choose another --run"
         )

@@ -103,13 +103,13 @@ class Store:
         if not database.exists():
             raise UserError(f"no run in {folder}: there is no {files.DATABASE}")
         query = "?mode=ro"
-        if not os.access(folder, os.W_OK) and not Path(f"{database}-wal").exists():
+        if not os.access(folder, os.W_OK) and not (folder / files.LOG).exists():
             query += "&immutable=1"  # WAL files cannot be made there, and nobody writes
         with files.explaining(database):
             connection = opening.connect(database.absolute().as_uri() + query)
             if schema.is_new(connection):
                 raise UserError(f"no run in {folder}: {files.DATABASE} is empty")
-            schema.check(connection, str(database))
+            schema.check(connection, database)
             connection.execute("BEGIN")  # all reads see one moment, from the first on
             return cls(connection, folder)
 
