@@ -7,7 +7,9 @@ one of the SQL statements and of the calls that Python audits (opening, renaming
 starting processes). A killed search is resumed, killed again, and so on to its end;
 what it then holds must be what an undisturbed one does, apart from times, and no process may be
 left. Workers, the jail's warm process and its keepers are killed at random times; the search goes
-on by itself. Exit code 0 if every search ended as the undisturbed one.
+on by itself. With `--gentle` the parent gets SIGTERM, and SIGKILL where it is still there five
+seconds later, as a cluster's job does whose machine is taken away. Exit code 0 if every search
+ended as the undisturbed one.
 """
 
 import argparse
@@ -31,7 +33,9 @@ from tests.faults import runs
 
 VICTIMS = ("parent", "worker", "warm", "keeper")
 _PR_SET_CHILD_SUBREAPER = 36
+_INTERRUPTED = 130
 _RUN_SECONDS = 900.0  # for one session, on a busy machine
+_GENTLE_SECONDS = 5.0
 _ORPHAN_SECONDS = 60.0  # for what a killed process leaves behind to notice
 _GLANCE = 0.002
 _UNCOUNTED = ("import", "compile", "exec", "marshal.loads", "object.__getattr__", "sys._getframe")
@@ -45,11 +49,13 @@ class Death:
       victim: one of `VICTIMS`.
       seconds: so long after the session began, or the victim was first seen; None for never.
       step: in so many steps; None for never.
+      gentle: whether SIGTERM comes first.
     """
 
     victim: str = "parent"
     seconds: float | None = None
     step: int | None = None
+    gentle: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +76,8 @@ class Session:
 class Steps:
     """Counts steps of this process, and kills it in one of them."""
 
-    def __init__(self, last: int | None, told: Path):
-        self._last, self._told, self._count = last, told, 0
+    def __init__(self, death: Death, told: Path):
+        self._death, self._told, self._count = death, told, 0
         self._pid = os.getpid()
 
     def watch(self) -> None:
@@ -83,7 +89,8 @@ class Steps:
             connection.set_trace_callback(lambda statement: self._take())
             return connection
 
-        opening.connect = connect_and_count
+        if not self._death.gentle:  # SQLite's callback would swallow the interruption
+            opening.connect = connect_and_count
         sys.addaudithook(lambda event, _: None if event in _UNCOUNTED else self._take())
 
     def tell(self) -> None:
@@ -92,8 +99,10 @@ class Steps:
 
     def _take(self) -> None:
         self._count += 1
-        if self._count == self._last and os.getpid() == self._pid:
-            os.kill(self._pid, signal.SIGKILL)
+        if self._count == self._death.step and os.getpid() == self._pid:
+            if self._death.gentle:
+                self._told.write_text("")  # from now on it has five seconds
+            os.kill(self._pid, signal.SIGTERM if self._death.gentle else signal.SIGKILL)
 
 
 def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
@@ -103,18 +112,19 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
       AssertionError: it does not end, or leaves processes behind.
     """
     started = time.monotonic()
-    log = folder.with_suffix(".log")
+    log, counted = folder.with_suffix(".log"), folder.with_suffix(".steps")
+    counted.unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
         code = 70
         try:
-            steps = Steps(death.step, folder.with_suffix(".steps"))
+            steps = Steps(death, counted)
             steps.watch()
             code = runs.quietly(run, folder, log)
             steps.tell()
         finally:
             os._exit(code)
-    killed, due = False, death.seconds
+    killed, due, last = False, death.seconds, float("inf")
     seen = started if death.victim == "parent" else None
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -127,8 +137,13 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
             if victims and seen is None:
                 seen = now
             if victims and seen is not None and now - seen >= due:
-                os.kill(random.Random(due).choice(victims), signal.SIGKILL)
+                how = signal.SIGTERM if death.gentle else signal.SIGKILL
+                os.kill(random.Random(due).choice(victims), how)
                 killed = True
+        if death.gentle and last == float("inf") and (killed or counted.exists()):
+            killed, last = True, now + _GENTLE_SECONDS
+        if now > last:
+            os.kill(pid, signal.SIGKILL)
         time.sleep(_GLANCE)
     code = os.waitstatus_to_exitcode(status)
     bury_orphans()
@@ -199,8 +214,14 @@ def progress(folder: Path) -> str:
 class Trial:
     """An undisturbed search, and what disturbed ones come to."""
 
-    def __init__(self, run: Callable[[Path], None], victim: str, home: Path, draws: random.Random):
-        self._run, self._victim, self._home, self._draws = run, victim, home, draws
+    def __init__(
+        self,
+        run: Callable[[Path], None],
+        death: Death,
+        home: Path,
+        draws: random.Random,
+    ):
+        self._run, self._like, self._home, self._draws = run, death, home, draws
         self._made = 0
         self.kills: collections.Counter[str] = collections.Counter()
         self.wrong: list[str] = []
@@ -221,9 +242,11 @@ class Trial:
             if ending.killed:
                 self.kills[("by step" if death.step else "by time")] += 1
                 self.kills[progress(folder)] += 1
+                if death.gentle:
+                    self.kills["left by itself" if ending.code >= 0 else "had to be killed"] += 1
             if ending.code == 0:
                 break
-            if ending.code != -signal.SIGKILL:
+            if ending.code not in (-signal.SIGKILL, -signal.SIGTERM, _INTERRUPTED):
                 self.wrong.append(f"{folder}: exit code {ending.code}")
                 return
         self._compare(folder)
@@ -234,10 +257,11 @@ class Trial:
         return self.kills["by step"] + self.kills["by time"]
 
     def _death(self) -> Death:
-        if self._victim == "parent" and self._draws.random() < 0.5:
-            return Death(step=self._draws.randint(1, self.steps))
+        like = self._like
+        if like.victim == "parent" and self._draws.random() < 0.5:
+            return dataclasses.replace(like, step=self._draws.randint(1, self.steps))
         reach = self.seconds / 2  # sessions that go on have less to do
-        return Death(self._victim, seconds=self._draws.uniform(0, reach))
+        return dataclasses.replace(like, seconds=self._draws.uniform(0, reach))
 
     def _new(self) -> Path:
         self._made += 1
@@ -262,6 +286,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=200, help="how many kills")
     parser.add_argument("--run", choices=runs.NAMES, default="toy", help="what is searched")
     parser.add_argument("--victim", choices=VICTIMS, default="parent", help="who is killed")
+    parser.add_argument("--gentle", action="store_true", help="SIGTERM, and 5 s later SIGKILL")
     parser.add_argument("--seed", type=int, default=0, help="seed of the points in time")
     parser.add_argument("--home", type=Path, help="folder for the runs; a fresh one if not given")
     parser.add_argument("--limit", type=float, default=0.0, help="stop after so many minutes")
@@ -272,7 +297,12 @@ def main(arguments: Sequence[str]) -> int:
         raise OSError("this needs Linux")
     search.define_options()
     started = time.monotonic()
-    trial = Trial(runs.make(given.run, home), given.victim, home, random.Random(given.seed))
+    trial = Trial(
+        runs.make(given.run, home),
+        Death(given.victim, gentle=given.gentle),
+        home,
+        random.Random(given.seed),
+    )
     print(
         f"undisturbed: {trial.seconds:.1f} s, {trial.steps} steps; runs are in {home}", flush=True
     )
