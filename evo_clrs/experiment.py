@@ -46,7 +46,7 @@ class Settings:
 
     seed: int = 0
     finalists: int = 3
-    selection_trainings: int = 2
+    selection_trainings: int = 3
     schedule: str = "rounds"
     lag: int = 4
 

@@ -16,6 +16,21 @@ def rank_correlation(pairs: Pairs) -> float:
     return float(scipy.stats.spearmanr(first, second).statistic)
 
 
+def mean_interval(
+    mean: float, spread: float, count: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Returns Student's interval of a mean.
+
+    Args:
+      mean: the mean.
+      spread: standard deviation of the `count` values (with count - 1 degrees of freedom).
+      count: how many values there are, 2 or more.
+      confidence: share of such intervals that hold the true mean, for normal values.
+    """
+    half = float(scipy.stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread / count**0.5
+    return mean - half, mean + half
+
+
 def bootstrap_interval(
     pairs: Pairs,
     statistic: Callable[[Pairs], float],

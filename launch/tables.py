@@ -131,7 +131,7 @@ def _cell_arm(strategy: str, data: str, path: str, source: str) -> Arm:
     elif strategy in ("genius", "llmatic"):
         options = {}
         evaluations = (10,) if strategy == "genius" else _ALL
-    elif strategy in ("random", "regularized_evolution", "hill_climb"):
+    elif strategy in ("regularized_evolution", "hill_climb"):
         options = _ONE_BY_ONE
     content = "".join(map(_checksum, read))
     return Arm(strategy, data, "nasbench201", place, options, evaluations, content, note)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evo_clrs.statistics import bootstrap_interval, rank_correlation
+from evo_clrs.statistics import bootstrap_interval, mean_interval, rank_correlation
 
 
 def test_spearman_of_a_textbook_example():
@@ -36,3 +36,10 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         )
         covered += low <= truth <= high
     assert covered >= 33
+
+
+def test_the_interval_of_a_mean_is_students():
+    # Gosset's own table: t = 2.776 with 4 degrees of freedom at 95 %.
+    low, high = mean_interval(10.0, 2.0, 5)
+    half = 2.776 * 2 / 5**0.5
+    assert (low, high) == pytest.approx((10 - half, 10 + half), abs=1e-3)

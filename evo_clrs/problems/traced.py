@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -59,6 +60,17 @@ def known_as(seeds: Mapping[str, str]) -> str:
             return hashlib.sha256(source.encode()).hexdigest()[:16]
 
     return ",".join(map(one, seeds.values()))
+
+
+def over_trainings(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the means of metrics over trainings from different seeds.
+
+    Where there are several with an `accuracy`, `accuracy_spread` is its standard deviation.
+    """
+    metrics = {name: statistics.fmean(r[name] for r in results) for name in results[0]}
+    if len(results) > 1 and "accuracy" in results[0]:
+        metrics["accuracy_spread"] = statistics.stdev(r["accuracy"] for r in results)
+    return metrics
 
 
 @contextlib.contextmanager

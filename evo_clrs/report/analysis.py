@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from evo_clrs.records import REJECTION_STAGES, Candidate
 from evo_clrs.report.text import line, title
+from evo_clrs.statistics import mean_interval
 from evo_clrs.store import Store, selection
 
 STAGES = (*REJECTION_STAGES, "scored")
@@ -103,6 +104,27 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     valued = [(fitness(c), c) for c in candidates]
     ordered = sorted((-f, c.index, c) for f, c in valued if f is not None)
     return [c for _, _, c in ordered]
+
+
+def announcement(store: Store) -> str:
+    """Returns a sentence that announces the winner of a run; empty before there is one.
+
+    The best of many is lucky: so it tells what fresh trainings gave beside the score that made it
+    win, the interval of that, and among how many programs it was picked.
+    """
+    selected = selection.winner(store)
+    if selected is None or selected.candidate.evaluation is None:
+        return ""
+    looked_at = sum(c.evaluation is not None for c in store.candidates())
+    searched = selected.candidate.evaluation.metrics.get("val_accuracy", math.nan)
+    metrics, trainings = selected.metrics, len(selected.seeds)
+    fresh = metrics.get("accuracy", math.nan)
+    told = f"{title(selected.candidate)}, picked among {looked_at:,} programs looked at: "
+    told += f"accuracy {searched:.4f} in the search, {fresh:.4f} on selection data"
+    if "accuracy_spread" in metrics and trainings > 1:
+        low, high = mean_interval(fresh, metrics["accuracy_spread"], trainings)
+        told += f" (95 % interval {low:.4f} to {high:.4f} over {trainings} fresh trainings)"
+    return told
 
 
 def remark(store: Store) -> str:

@@ -214,7 +214,9 @@ def _comparison(store: Store) -> str:
         4,
         ["" if row.seed else "child" for row in shown.rows],
     )
-    return _section("Seeds against the best", note, table)
+    winner = analysis.announcement(store)
+    told = f"<p><b>Winner:</b> {for_html(winner)}.</p>" if winner else ""
+    return _section("Seeds against the best", note, told, table)
 
 
 def _stages(candidates: Sequence[Candidate]) -> str:

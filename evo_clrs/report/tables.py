@@ -59,6 +59,8 @@ def show_result(store: Store, console: rich.console.Console | None = None) -> No
     table = seeds_against_best(store)
     if table.row_count:
         console.print(table)
+    if winner := analysis.announcement(store):
+        console.print(f"winner: {for_terminal(winner, 1000)}", highlight=False)
     for text in analysis.principles(store)[-1:]:
         console.print("Principles at the end", style="bold")
         lines = text.splitlines()

@@ -7,6 +7,7 @@ import pytest
 from evo_clrs.records import Candidate, Evaluation
 from evo_clrs.report import analysis
 from evo_clrs.report.analysis import Point
+from evo_clrs.store import Store, selection
 
 
 def scored(index, fitness, parents=(), edits=(), stage="scored"):
@@ -140,3 +141,28 @@ def test_a_long_family_ends_at_the_candidate(generations):
 def test_a_program_is_not_its_own_ancestor():
     candidates = [scored(0, -1.0), Candidate(1, "p1", "", ("p1", "p0"), 0)]
     assert [c.index for c in analysis.parents_of(candidates, 1)] == [0]
+
+
+def test_the_winner_is_announced_with_both_figures_their_interval_and_its_rivals():
+    measured = {"fitness": -1.0, "num_params": 10.0, "val_accuracy": 0.9}
+    with Store.in_memory({"problem": "toy"}) as store:
+        assert analysis.announcement(store) == ""
+        for index in range(3):
+            evaluation = Evaluation("scored", "scored", "", measured)
+            store.record_candidate(Candidate(index, f"p{index}", "", evaluation=evaluation))
+        fresh = Evaluation(
+            "scored",
+            "scored",
+            metrics={"fitness": -2.0, "accuracy": 0.8, "accuracy_spread": 0.1},
+            seeds=(7, 8, 9),
+        )
+        winner = store.candidate(1)
+        assert winner is not None
+        selection.record(store, winner, fresh)
+        told = analysis.announcement(store)
+    # 4.303 is Student's t with 2 degrees of freedom.
+    low, high = 0.8 - 4.303 * 0.1 / 3**0.5, 0.8 + 4.303 * 0.1 / 3**0.5
+    assert told == (
+        "#1, picked among 3 programs looked at: accuracy 0.9000 in the search, 0.8000 on selection "
+        f"data (95 % interval {low:.4f} to {high:.4f} over 3 fresh trainings)"
+    )

@@ -211,7 +211,7 @@ class ClrsProblem:
             result, took = self._train(model, training, seed, steps, validate, final)
             results.append(result)
             spent += took
-        metrics = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
+        metrics = traced.over_trainings(results)
         return Evaluation(
             status="scored",
             stage="scored",

@@ -210,7 +210,7 @@ class Mnist1dProblem:
                 result["accuracy"] = test(chosen, seed)
             results.append(result)
             spent += Cost(train_seconds=outcome.train_seconds, score_seconds=outcome.score_seconds)
-        metrics = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
+        metrics = traced.over_trainings(results)
         return Evaluation(
             status="scored",
             stage="scored",

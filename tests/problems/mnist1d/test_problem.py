@@ -64,7 +64,9 @@ def test_metrics_are_means_over_the_seeds(linear):
     first, second = (problem.evaluate(linear, "selection", (seed,)).metrics for seed in (3, 4))
     both = problem.evaluate(linear, "selection", (3, 4)).metrics
     assert first["accuracy"] != second["accuracy"]
-    for name, value in both.items():
+    spread = abs(first["accuracy"] - second["accuracy"]) / 2**0.5  # of two values
+    assert both["accuracy_spread"] == pytest.approx(spread)
+    for name, value in both.items() - {("accuracy_spread", both["accuracy_spread"])}:
         assert value == pytest.approx((first[name] + second[name]) / 2)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from evo_clrs import spaces
 from evo_clrs.errors import Rejected, UserError
+from evo_clrs.problems import traced
 from evo_clrs.problems.cells.nasbench201 import DESIGNS
 from evo_clrs.problems.cells.problem import FITNESSES
 from evo_clrs.problems.cells.trained import network
@@ -241,7 +242,7 @@ class TrainedCells:
             result, took = trial.train(seed)
             results.append(result)
             spent += took
-        metrics = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
+        metrics = traced.over_trainings(results)
         return Evaluation(
             status="scored",
             stage="scored",
