@@ -189,15 +189,15 @@ class _Costing:
     def _inner(self, operation: Operation) -> ProgramCost:
         """Returns the cost of an operation's regions where they run as programs of their own."""
         if operation.name == "stablehlo.while":
-            each = _together(self.region(region) for region in operation.regions)
+            once = _together(self.region(region) for region in operation.regions)
             steps = self.steps(operation)
             times = 1 if steps is None else steps
             return dataclasses.replace(
-                each,
-                flops=times * each.flops,
-                bytes=times * each.bytes,
-                steps=times * each.steps,
-                unbounded=steps is None or each.unbounded,
+                once,
+                flops=times * once.flops,
+                bytes=times * once.bytes,
+                steps=times * once.steps,
+                unbounded=steps is None or once.unbounded,
             )
         if operation.name in ("stablehlo.case", "stablehlo.if"):
             each = [self.region(region) for region in operation.regions]

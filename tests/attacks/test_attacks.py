@@ -6,13 +6,15 @@ jail serves the next program, no process or file is left, and no canary is in th
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
 from evo_clrs import programs
 from evo_clrs.errors import Rejected
+from evo_clrs.executors import Job, Placement, make
 from evo_clrs.gates import static
-from tests.attacks.attack import GRAPH
+from tests.attacks.attack import GRAPH, in_call
 from tests.attacks.programs import (
     exhaustion,
     graphs,
@@ -100,3 +102,26 @@ def test_the_jail_serves_honest_programs_after_all_of_that(problem, jail):
     graph = jail.trace(problem.slot, HONEST, problem.sizes)
     assert problem.examine(graph).parameters > 0
     assert jail.memory() - before < _GROWTH
+
+
+# It passes the estimate, and takes minutes for a few steps of training all the same.
+SLOW = in_call(
+    "x = jnp.tile(jax.lax.stop_gradient(z), (1, 1, 64))\n"
+    "turn = lambda i, c: jnp.sort(jnp.sin(c * i), axis=-1)\n"
+    "z = z + jax.lax.fori_loop(0, 40000, turn, x)[:, :, :8]"
+)
+
+
+@pytest.mark.slow
+def test_a_graph_that_trains_for_ever_costs_one_candidate(problem, jail):
+    jail.give(little=False)
+    graphs_ = [jail.trace(problem.slot, source, problem.sizes) for source in (SLOW, HONEST)]
+    problem.examine(graphs_[0])
+    placement = Placement(workers=1, platform="cpu", job_seconds=60.0)
+    with make("local", problem, placement) as executor:
+        jobs = [executor.submit(Job(graph, "validation", (0,))) for graph in graphs_]
+        endless, honest = (job.result(timeout=400) for job in jobs)
+        worker = executor._running[0].pid
+    assert (endless.stage, endless.reason) == ("failed", "training took more than 60 s")
+    assert honest.scored
+    assert not Path(f"/proc/{worker}").exists()

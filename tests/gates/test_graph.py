@@ -112,3 +112,20 @@ def test_a_loop_that_may_not_end_is_rejected():
         "over_budget",
         "the number of steps of a loop is not known in advance",
     )
+
+
+def test_what_differs_on_another_platform_is_counted_as_well():
+    def elsewhere(x):
+        still = jax.lax.stop_gradient(x)
+        halved = jax.lax.platform_dependent(
+            still,
+            cpu=lambda y: y,
+            default=lambda y: jax.lax.while_loop(lambda y: y.sum() > 1, lambda y: y / 2, y),
+        )
+        return x + jax.lax.stop_gradient(halved)
+
+    graph = export_graph(elsewhere, SHAPES)
+    assert mlir.read_graph(graph).forward[0].elsewhere
+    assert rejection(graph)[0] == "over_budget"
+    same = mlir.read_graph(export_graph(lambda x: x @ x.swapaxes(1, 2), SHAPES))
+    assert not same.forward[0].elsewhere  # products are lowered for each platform, all alike

@@ -96,7 +96,7 @@ ATTACKS = (
         "import sys\n"
         "class Hook:\n    def find_spec(self, name, *rest):\n        raise ImportError(name)\n"
         "sys.meta_path.insert(0, Hook())\nsys.path_hooks.clear()\nsys.path.insert(0, '/tmp')",
-        "ImportError",
+        ends=GRAPH,
     ),
     _at_import(
         "tracing_our_code",
