@@ -34,7 +34,7 @@ class Placement:
       platform: one of `devices.PLATFORMS`.
       job_seconds: wall-clock limit of one job.
       job_memory: memory, in GiB, that a worker and its children may hold; 0 for an equal share
-        of four fifths of the machine's.
+        of four fifths of the machine's, and at least 2.
 
     Raises:
       UserError: a value is out of range.

@@ -16,6 +16,7 @@ _GLANCE = 0.1  # seconds between two looks
 _ROUNDS = 100
 _PAGE = resource.getpagesize()
 _SHARE = 0.8  # of the machine's memory, for all workers together
+_LEAST = 2 * GIB
 
 # Files that say how much memory a container may use, of cgroups 2 and 1.
 _CONTAINER_LIMITS = (
@@ -101,9 +102,14 @@ def kill_session(process: "subprocess.Popen[bytes]") -> None:
 
 
 def default_memory(workers: int) -> float:
-    """Returns the bytes one of so many workers may hold: its share of the machine's memory."""
+    """Returns the bytes one of so many workers may hold: its share of the machine's memory.
+
+    A machine with many cores has little for each; what JAX needs at least is not cut from that,
+    since workers rarely hold their most at the same time.
+    """
     available = [os.sysconf("SC_PHYS_PAGES") * _PAGE]
     for path in _CONTAINER_LIMITS:
         with contextlib.suppress(OSError, ValueError):
             available.append(int(Path(path).read_text()))
-    return _SHARE * min(available) / workers
+    whole = _SHARE * min(available)
+    return min(whole, max(whole / workers, _LEAST))

@@ -164,10 +164,22 @@ def test_what_is_no_evaluation_is_refused(header):
         wire.read_evaluation(Frame(header))
 
 
-def test_each_worker_has_its_share_of_the_memory():
-    assert watch.default_memory(1) == 4 * watch.default_memory(4)
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert 0 < watch.default_memory(1) <= 0.8 * pages
+@pytest.mark.parametrize(
+    ("gib", "workers", "share"), [(40, 1, 32), (40, 4, 8), (40, 64, 2), (1, 4, 0.8)]
+)
+def test_each_worker_has_its_share_of_the_memory(monkeypatch, gib, workers, share):
+    monkeypatch.setattr(watch, "_CONTAINER_LIMITS", ())
+    monkeypatch.setattr(watch.os, "sysconf", lambda name: gib * watch.GIB / watch._PAGE)
+    assert watch.default_memory(workers) == pytest.approx(share * watch.GIB)
+
+
+def test_a_container_may_have_less_than_its_machine(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text(f"{10 * 2**30}\n")
+    (tmp_path / "unlimited").write_text("max\n")
+    paths = [str(tmp_path / name) for name in ("unlimited", "not_there", "memory.max")]
+    monkeypatch.setattr(watch, "_CONTAINER_LIMITS", paths)
+    monkeypatch.setattr(watch.os, "sysconf", lambda name: 40 * watch.GIB / watch._PAGE)
+    assert watch.default_memory(1) == pytest.approx(8 * watch.GIB)
 
 
 @pytest.mark.parametrize("memory", [-1.0, float("nan")])
