@@ -140,6 +140,8 @@ class LocalExecutor:
         )
         os.sched_setaffinity(process.pid, devices.cores(number, self.workers))
         self._running[number] = process
+        if self._closed:  # meanwhile: `close` may not have seen this one
+            watch.kill_session(process)
         return process
 
     def _await_ready(self, number: int, process: subprocess.Popen[bytes]) -> str:
