@@ -11,6 +11,7 @@ from typing import Any
 
 from evo_clrs.errors import UserError
 from evo_clrs.executors import Executor
+from evo_clrs.jail import confine
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Problem
 from evo_clrs.report import tables
@@ -49,6 +50,7 @@ def open_store(
 def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor) -> None:
     """Records start or resume with versions, devices and the jail's layers, and prints a line."""
     layers = () if jail is None else jail.layers()
+    lacking = () if jail is None else confine.absent(layers)
     resumed = bool(store.events("start"))
     store.record_event(
         "resume" if resumed else "start",
@@ -60,14 +62,16 @@ def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor)
             "workers": executor.workers,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
             "jail": list(layers),
+            "jail_lacks": list(lacking),
             "remark": problem.remark,
         },
     )
     verb = "going on with" if resumed else "starting"
     print(f"{verb} {store.folder} on {executor.workers} {executor.platform} workers")
-    print(
-        "jail: " + (", ".join(layers) or "not needed, designs are read and never run"), flush=True
-    )
+    print("jail: " + (", ".join(layers) or "not needed, designs are read and never run"))
+    if lacking:
+        print("jail lacks: " + ", ".join(lacking))
+    sys.stdout.flush()
 
 
 def progress(store: Store, total: int) -> Progress:

@@ -41,6 +41,9 @@ SCORES = flags.DEFINE_string(
     "problem cells, and for none with all others.",
 )
 JOB_SECONDS = flags.DEFINE_float("job_seconds", 3600.0, "Wall-clock limit of one training.")
+JOB_MEMORY = flags.DEFINE_float(
+    "job_memory", 0.0, "GiB that one training may hold; 0 for a share of the machine's."
+)
 WEAK_JAIL = flags.DEFINE_bool("weak_jail", False, "Go on where part of the jail is missing.")
 
 MAIN_FLAGS = (
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
     executor = executors.make(
         EXECUTOR.value,
         problem,
-        executors.Placement(WORKERS.value, PLATFORM.value, JOB_SECONDS.value),
+        executors.Placement(WORKERS.value, PLATFORM.value, JOB_SECONDS.value, JOB_MEMORY.value),
     )
     identity["platform"] = executor.platform
     repeats = {flag.name: flag.value for flag in (PROBLEM, STRATEGY, LM)} | options.read(*kinds)
