@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from evo_clrs.errors import Rejected
+from evo_clrs.errors import Rejected, UserError
 from evo_clrs.executors.base import Executor, Job
 from evo_clrs.gates import static
 from evo_clrs.jail.jail import Jail
@@ -96,7 +96,7 @@ class Scoring:
                 work = self.work(candidate)
             finally:
                 cost = Cost(trace_seconds=time.monotonic() - started)
-            facts = self._problem.examine(work)
+            facts = self._examine(work)
         except Rejected as rejection:
             self._finish(candidate, _rejected(rejection, facts, cost))
             return
@@ -110,6 +110,16 @@ class Scoring:
             self._record(admitted, future.result())
         else:
             self._training[future] = admitted
+
+    def _examine(self, work: Work) -> Facts:
+        """Examines a graph; what no gate foresaw costs this candidate and not the run."""
+        try:
+            return self._problem.examine(work)
+        except (Rejected, UserError):
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise Rejected("failed", f"its graph could not be examined: {reason}") from error
 
     def work(self, candidate: Candidate) -> Work:
         """Traces a program in the jail, or reads the design it writes."""

@@ -115,6 +115,28 @@ def test_a_function_whose_original_failed_fails_with_it():
     assert not second.scored and "loss is not finite" in second.reason
 
 
+def test_a_graph_that_our_own_tools_break_on_costs_one_candidate():
+    class Breaking(ToyProblem):
+        def examine(self, graph):
+            if graph.parameters == ():
+                raise IndexError("list index out of range")
+            return super().examine(graph)
+
+    plain = (
+        "import clrs\n\n\nclass Processor(clrs.processors.Processor):\n"
+        "    def __init__(self, out_size, name='none'):\n        super().__init__(name=name)\n\n"
+        "    def __call__(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused):\n"
+        "        return node_fts + hidden, None\n"
+    )
+    fine = programs.load("processor")["mpnn"]
+    with Store.in_memory(ToyProblem.identity) as store:
+        toy_run.run(store, Replies([plain, fine]), Breaking(), one_round(2))
+        broken, scored = (c.evaluation for c in store.candidates()[2:])
+    assert broken.stage == "failed"
+    assert broken.reason.endswith("could not be examined: IndexError: list index out of range")
+    assert scored.scored
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
