@@ -40,11 +40,11 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
     except flags.Error as error:
         _complain(_bad_flags_text(error))
         sys.exit(_BAD_FLAGS)
-    signal.signal(signal.SIGTERM, _interrupt)
-    # A shell starts background jobs with SIGINT ignored; who sends it to one means it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        code = main(positional)
+    try:  # from the first moment that a signal may interrupt, to the last
+        signal.signal(signal.SIGTERM, _interrupt)
+        # A shell starts background jobs with SIGINT ignored; who sends it to one means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.exit(main(positional) or 0)
     except flags.Error as error:
         _complain(_bad_flags_text(error))
         sys.exit(_BAD_FLAGS)
@@ -59,7 +59,6 @@ def run_main(main: Callable[[Sequence[str]], int | None], first: Sequence[str] =
         else:
             _complain(f"{type(error).__name__}: {error} (--debug shows where)")
         sys.exit(_FAILED)
-    sys.exit(code or 0)
 
 
 def own_flags() -> dict[str, flags.Flag]:

@@ -24,6 +24,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from tests.faults import runs
 VICTIMS = ("parent", "worker", "warm", "keeper")
 _PR_SET_CHILD_SUBREAPER = 36
 _INTERRUPTED = 130
+_ENDINGS = {-signal.SIGKILL: "killed after 5 s", -signal.SIGTERM: "gone before the handler was set"}
 _RUN_SECONDS = 900.0  # for one session, on a busy machine
 _GENTLE_SECONDS = 5.0
 _ORPHAN_SECONDS = 60.0  # for what a killed process leaves behind to notice
@@ -122,6 +124,8 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
             steps.watch()
             code = runs.quietly(run, folder, log)
             steps.tell()
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     killed, due, last = False, death.seconds, float("inf")
@@ -243,7 +247,7 @@ class Trial:
                 self.kills[("by step" if death.step else "by time")] += 1
                 self.kills[progress(folder)] += 1
                 if death.gentle:
-                    self.kills["left by itself" if ending.code >= 0 else "had to be killed"] += 1
+                    self.kills[_ENDINGS.get(ending.code, "left by itself")] += 1
             if ending.code == 0:
                 break
             if ending.code not in (-signal.SIGKILL, -signal.SIGTERM, _INTERRUPTED):
