@@ -1,4 +1,4 @@
-"""`tests.faults.kills` in its short form; CI runs it with --kills=200 as well."""
+"""`tests.faults.kills` in its short forms; the long ones are among the slow tests."""
 
 import os
 import subprocess
