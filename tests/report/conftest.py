@@ -156,6 +156,12 @@ def fill(store):
             evaluation = outcome(draws, index, draws.choice(stages), parents)
             store.record_evaluation(index, evaluation)
             made.append(store.candidate(index))
+    select(store, made)
+    store.add_seconds(412.0)
+
+
+def select(store, made):
+    """Scores the seeds and the three fittest children on selection data."""
     scored = [c for c in made if c.evaluation.scored]
     best = sorted(scored, key=lambda c: -c.evaluation.metrics["fitness"])[:3]
     for candidate in [*made[: len(SEEDS)], *(c for c in best if c.request is not None)]:
@@ -165,7 +171,6 @@ def fill(store):
             "selection",
             {"candidate": candidate.index, "metrics": metrics, "reason": "", "seeds": [5, 6]},
         )
-    store.add_seconds(412.0)
 
 
 @pytest.fixture(scope="module")
