@@ -89,7 +89,10 @@ def run_trials(
     Raises:
       UserError: an arm's table or options are at fault.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made a folder: {error.strerror}") from None
     known = {arm.key: arm for arm in arms}
     done = set()
     for key, seed, points in _kept(folder / "trials.jsonl"):
@@ -174,9 +177,13 @@ def _kept(path: Path) -> Iterator[tuple[str, int, Sequence[Point]]]:
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         path.write_text(whole)
-    for line in whole.splitlines():
-        entry = json.loads(line)
-        yield entry["arm"], entry["seed"], [Point(*point) for point in entry["points"]]
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            points = [Point(*point) for point in entry["points"]]
+            yield entry["arm"], entry["seed"], points
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path} is damaged in line {number}: take the line out") from None
 
 
 def _in_processes(

@@ -40,11 +40,13 @@ def main(arguments: Sequence[str]) -> None:
     cli.expect_no_arguments(arguments)
     if not OUT.value or PROPOSALS.value < 1:
         raise flags.Error("give --out=FOLDER and --proposals of 1 or more")
-    folder = Path(OUT.value)
-    folder.mkdir(parents=True, exist_ok=True)
     problem = problems.make(
         search.PROBLEM.value, options.read(*problems.options_of(search.PROBLEM.value))
     )
+    if problem.slot.space is not None:
+        raise flags.Error("coverage is of traced programs: give --problem=clrs or mnist1d")
+    folder = Path(OUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
     chosen = llmatic.Options(**options.read(llmatic.Options) | {"archive_fitness": "fitness"})
     per_round = chosen.prompts_per_round * chosen.samples_per_prompt
     chosen = dataclasses.replace(chosen, rounds=-(-PROPOSALS.value // per_round))

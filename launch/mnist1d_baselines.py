@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
+from evo_clrs.errors import UserError
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.mnist1d import baselines
 from launch import cli
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str]) -> None:
         raise flags.Error(
             f"give --out=FILE, --seeds and --train_steps of 1 or more, --networks of: {names}"
         )
+    if not Path(OUT.value).absolute().parent.is_dir():
+        raise UserError(f"--out={OUT.value}: there is no such folder, make it first")
     training = dataclasses.replace(baselines.TRAINING, steps=STEPS.value)
     results, readings = [], []
     print(f"{'network':8s} {'parameters':>10s} {'accuracy':>9s} {'published':>9s}  each seed")

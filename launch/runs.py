@@ -47,8 +47,13 @@ def open_store(
         yield store
 
 
-def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor) -> None:
-    """Records start or resume with versions, devices and the jail's layers, and prints a line."""
+def begin(
+    store: Store, problem: Problem, jail: Jail | None, executor: Executor, note: str = ""
+) -> None:
+    """Records start or resume with versions, devices and the jail's layers, and prints them.
+
+    `note` is what a reader must know of strategy and proposer, empty for nothing.
+    """
     layers = () if jail is None else jail.layers()
     lacking = () if jail is None else confine.absent(layers)
     resumed = bool(store.events("start"))
@@ -64,6 +69,7 @@ def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor)
             "jail": list(layers),
             "jail_lacks": list(lacking),
             "remark": problem.remark,
+            "note": note,
         },
     )
     verb = "going on with" if resumed else "starting"
@@ -71,6 +77,8 @@ def begin(store: Store, problem: Problem, jail: Jail | None, executor: Executor)
     print("jail: " + (", ".join(layers) or "not needed, designs are read and never run"))
     if lacking:
         print("jail lacks: " + ", ".join(lacking))
+    if note:
+        print(note)
     sys.stdout.flush()
 
 
@@ -109,5 +117,6 @@ def show(folder: Path) -> None:
     with Store.read(folder) as store:
         tables.show_result(store)
     python = os.path.relpath(sys.executable)
-    print(f"best program: {folder / 'best.py'}")
+    best = folder / "best.py"
+    print(f"best program: {best}" if best.exists() else "no program was scored")
     print(f"to see more:  {python} -m launch.report {folder}")

@@ -20,7 +20,7 @@ from evo_clrs.problems.base import Exemplary, Problem
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.store.scores import Scores
 from evo_clrs.strategies import islands
-from evo_clrs.strategies.base import Learner, Strategy
+from evo_clrs.strategies.base import Learner, Strategy, goes_steadily
 from launch import cli, options, runs
 
 PROBLEM = flags.DEFINE_string(
@@ -78,6 +78,8 @@ def main(arguments: Sequence[str]) -> None:
         **_teach(strategy, problem),
         **{name: getattr(settings, name) for name in ("seed", "schedule", "lag")},
     }
+    if settings.schedule == "steady" and not goes_steadily(strategy):
+        raise UserError(f"strategy {STRATEGY.value} goes by rounds: leave out --schedule=steady")
     executor = executors.make(
         EXECUTOR.value,
         problem,
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
         _keeping_scores(executor, problem) as executor,
         runs.progress(store, len(problem.seeds()) + strategy.children) as progress,
     ):
-        runs.begin(store, problem, jail, executor)
+        runs.begin(store, problem, jail, executor, _note(strategy))
         search = experiment.Experiment(
             problem, strategy, proposer, executor, jail, store, progress, settings
         )
@@ -120,6 +122,12 @@ def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
     strategy.teach(examples)
     told = "".join(f"{example.source}{sorted(example.metrics.items())}" for example in examples)
     return {"examples": hashlib.sha256(told.encode()).hexdigest()[:16]}
+
+
+def _note(strategy: Strategy) -> str:
+    """Returns what stands for words where no language model reads them, empty for nothing."""
+    rule = getattr(strategy, "without_language_model", "")
+    return f"without a language model: {rule}" if rule and LM.value == "grammar" else ""
 
 
 def _jail_for(problem: Problem) -> contextlib.AbstractContextManager[Jail | None]:

@@ -10,6 +10,7 @@ hold what is printed. third_party/DATA.md says where the tables come from.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import statistics
@@ -20,18 +21,22 @@ from typing import Any
 import rich.console
 import rich.progress
 import rich.table
+import rich.text
 from absl import flags
 
 from evo_clrs import strategies, trials
+from evo_clrs.errors import UserError
 from evo_clrs.executors import devices
-from evo_clrs.problems.cells.published import RUNS, published
+from evo_clrs.problems.cells.published import published
 from evo_clrs.trials import Arm, Point
 from launch import cli
 
 CIFAR10 = flags.DEFINE_string("cifar10", "", "Table of NAS-Bench-201 on CIFAR-10.")
 IMAGENET = flags.DEFINE_string("imagenet", "", "Table of NAS-Bench-201 on ImageNet16-120.")
 MACRO = flags.DEFINE_string("macro", "", "Table of NAS-Bench-Macro.")
-TRIALS = flags.DEFINE_integer("trials", 500, "Trials of random, regularized_evolution and lapt.")
+TRIALS = flags.DEFINE_integer(
+    "trials", 500, "Trials of random, regularized_evolution, lapt, genius."
+)
 FEWER = flags.DEFINE_integer("fewer_trials", 100, "Trials of every other strategy.")
 STRATEGIES = flags.DEFINE_list("strategies", sorted(strategies.REGISTRY), "What to try.")
 OUT = flags.DEFINE_string("out", "", "Folder for results and for what was done already.")
@@ -81,7 +86,14 @@ def main(arguments: Sequence[str]) -> None:
         raise flags.Error("--trials and --fewer_trials must be 2 or more")
     for name in STRATEGIES.value:
         strategies.options_type(name)  # raises where there is none
+    if WORKERS.value < 0:
+        raise flags.Error("--workers must be 0 or more")
     arms = list(_arms())
+    if not arms:
+        raise flags.Error(
+            "none of these strategies can be tried on these tables: lapt learns from one of "
+            "--cifar10 and --imagenet for the other, and --macro is for random and genius"
+        )
     counts = {a.key: TRIALS.value if a.strategy in _MANY else FEWER.value for a in arms}
     curves: dict[str, list[Sequence[Point]]] = {arm.key: [] for arm in arms}
     workers = WORKERS.value or devices.default_workers("cpu")
@@ -155,13 +167,13 @@ def _rows(arm: Arm, curves: Sequence[Sequence[Point]]) -> Iterator[Row]:
         mean, spread = statistics.fmean(test), statistics.stdev(test)
         known = published(arm.strategy, arm.data, evaluations)
         errors = None
-        if known is not None and known.spread is not None:
-            error = math.sqrt(spread**2 / len(test) + known.spread**2 / RUNS)
+        if known is not None and known.spread is not None and known.runs is not None:
+            error = math.sqrt(spread**2 / len(test) + known.spread**2 / known.runs)
             errors = (mean - known.test) / error if error else None
         yield Row(
             data=arm.data,
             strategy=arm.strategy,
-            note=arm.note,
+            note=arm.note or ("" if "seeds" in arm.problem_options else "from 4 known cells"),
             evaluations=evaluations,
             trials=len(points),
             chosen_by=(statistics.fmean(chosen_by), statistics.stdev(chosen_by)),
@@ -171,10 +183,11 @@ def _rows(arm: Arm, curves: Sequence[Sequence[Point]]) -> Iterator[Row]:
         )
 
 
-_HEADINGS = ("strategy", "evals", "trials", "validation", "test", "published", "diff/SE")
+_HEADINGS = ("evaluations", "trials", "validation", "test", "published", "diff/SE")
 _ABOUT = (
     "accuracy in percent, mean ± standard deviation over trials; the best program by validation "
-    "after so many evaluations. diff/SE: test against published, in standard errors."
+    "after so many evaluations, known cells that a strategy starts from counted among them. "
+    "diff/SE: test against published, in standard errors of the difference."
 )
 
 
@@ -184,7 +197,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         return f"{mean:.2f}" if spread is None else f"{mean:.2f} ± {spread:.2f}"
 
     return (
-        f"{row.strategy} ({row.note})" if row.note else row.strategy,
         f"{row.evaluations:,}",
         str(row.trials),
         told(row.chosen_by),
@@ -194,24 +206,48 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
+def _title(row: Row) -> str:
+    return f"{row.strategy} ({row.note})" if row.note else row.strategy
+
+
 def _table(data: str, rows: Sequence[Row]) -> rich.table.Table:
     table = rich.table.Table(title=data, caption=_ABOUT)
-    for number, heading in enumerate(_HEADINGS):
-        table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=number > 0)
-    for row in rows:
-        table.add_row(*_cells(row))
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for title, group in itertools.groupby(rows, _title):
+        table.add_section()
+        for number, row in enumerate(group):
+            if number == 0:
+                console_title = rich.text.Text(title, style="bold", justify="left")
+                table.add_row(console_title)
+            table.add_row(*_cells(row))
     return table
 
 
+def _earlier(folder: Path, rows: Sequence[Row]) -> list[Row]:
+    """Returns rows kept by earlier calls of what this one did not try."""
+    path = folder / "tables.json"
+    tried = {(row.data, row.strategy) for row in rows}
+    if not path.exists():
+        return []
+    try:
+        kept = [Row(**entry) for entry in json.loads(path.read_text())]
+    except (ValueError, TypeError):
+        raise UserError(f"{path} is damaged: remove it, trials are kept elsewhere") from None
+    return [row for row in kept if (row.data, row.strategy) not in tried]
+
+
 def _keep(rows: Sequence[Row], folder: Path) -> None:
-    """Writes what is printed as JSON and as Markdown."""
+    """Writes what was tried, now and before, as JSON and as Markdown."""
+    rows = sorted([*_earlier(folder, rows), *rows], key=lambda row: (row.data, row.strategy))
     told = [dataclasses.asdict(row) for row in rows]
     (folder / "tables.json").write_text(json.dumps(told, indent=1) + "\n")
     lines = [_ABOUT]
     for data in dict.fromkeys(row.data for row in rows):
-        lines += [f"\n**{data}**\n", "| " + " | ".join(_HEADINGS) + " |"]
-        lines.append("|---" + "|--:" * (len(_HEADINGS) - 1) + "|")
-        lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows if row.data == data]
+        lines += [f"\n**{data}**\n", "| strategy | " + " | ".join(_HEADINGS) + " |"]
+        lines.append("|---" + "|--:" * len(_HEADINGS) + "|")
+        found = [(_title(row), *_cells(row)) for row in rows if row.data == data]
+        lines += ["| " + " | ".join(cells) + " |" for cells in found]
     (folder / "tables.md").write_text("\n".join(lines).lstrip() + "\n")
 
 

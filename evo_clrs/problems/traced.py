@@ -34,6 +34,11 @@ def find_seeds(slot_name: str, names: Sequence[str]) -> Mapping[str, str]:
     """
     if not names:
         return programs.seeds(slot_name)
+    if tuple(names) == ("none",):
+        raise UserError(
+            f"programs of slot {slot_name} are made from others: name some with --seeds, or leave "
+            "it out for the usual ones"
+        )
     packaged = programs.load(slot_name)
     found = {}
     for name in names:

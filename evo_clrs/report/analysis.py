@@ -129,8 +129,17 @@ def announcement(store: Store) -> str:
 
 def remark(store: Store) -> str:
     """Returns what a reader of selection scores must know, empty for nothing out of the usual."""
+    return _told_at_start(store, "remark")
+
+
+def note(store: Store) -> str:
+    """Returns what a reader must know of strategy and proposer, empty for nothing."""
+    return _told_at_start(store, "note")
+
+
+def _told_at_start(store: Store, key: str) -> str:
     starts = store.events("start")
-    return str(starts[0].data.get("remark", "")) if starts else ""
+    return str(starts[0].data.get(key, "")) if starts else ""
 
 
 def principles(store: Store) -> list[str]:

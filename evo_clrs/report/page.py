@@ -46,7 +46,7 @@ def page(store: Store) -> str:
     best = analysis.winner(store)
     name = summary["run"] or "a run in memory"
     sections = [
-        _header(name, summary),
+        _header(name, summary, analysis.note(store)),
         _tiles(candidates, summary),
         _pair(_best_over_time(candidates), _size_against_score(candidates, best)),
         _comparison(store),
@@ -111,14 +111,15 @@ def _number(value: float | None) -> str:
     return _minus(number(value))
 
 
-def _header(name: str, summary: Mapping[str, Any]) -> str:
+def _header(name: str, summary: Mapping[str, Any], note: str) -> str:
     about = [
         (key, summary[key])
         for key in ("problem", "task", "slot", "strategy", "lm", "seed")
         if summary[key] is not None
     ]
     words = " · ".join(f"{for_html(key)} <b>{for_html(value)}</b>" for key, value in about)
-    return f"<header><h1>{for_html(name)}</h1><p>{words}</p></header>"
+    told = f"<p>{for_html(note)}</p>" if note else ""
+    return f"<header><h1>{for_html(name)}</h1><p>{words}</p>{told}</header>"
 
 
 def _tiles(candidates: Sequence[Candidate], summary: Mapping[str, Any]) -> str:

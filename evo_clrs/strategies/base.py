@@ -283,6 +283,13 @@ class Turns:
         return ()
 
 
+def goes_steadily(strategy: Strategy) -> bool:
+    """Whether a strategy can be asked for one request at a time, see `Steady`."""
+    if isinstance(strategy, Turns):
+        return type(strategy)._request is not Turns._request
+    return isinstance(strategy, Steady)
+
+
 def check_answers(candidates: Sequence[Candidate], asked: Sequence[Request]) -> None:
     """Raises ValueError unless the candidates answer these requests in order, each at most once."""
     samples = {request.index: request.samples for request in asked}

@@ -75,6 +75,10 @@ class Genius(Turns):
       lost: for each design that was never usable, its iteration, from 0.
     """
 
+    without_language_model = (
+        "each design improves on the best so far, and one over a bound is asked for again smaller"
+    )
+
     def __init__(self, options: Options, seed: int):
         super().__init__(seed, options.seeds_in_history)
         self.options = options

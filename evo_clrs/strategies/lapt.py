@@ -28,7 +28,7 @@ class Options(Budget):
       source_top: how many of its best designs are looked at.
       population: how many of the last designs are parents.
       tournament: how many different ones of them are drawn, for the fittest to be the parent.
-      max_operations: at most so many options are kept at each place; 0 for no limit.
+      options_per_place: at most so many options are kept at each place; 0 for no limit.
       adapt_after: after how many designs the principles are looked at again; empty for never.
       adapt_top: how many of the best designs are shown then.
       histogram_count: without a language model, an option is kept if so many of the source's best
@@ -49,7 +49,7 @@ class Options(Budget):
     source_top: int = 50
     population: int = 5
     tournament: int = 2
-    max_operations: int = 2
+    options_per_place: int = 2
     adapt_after: tuple[int, ...] = (10, 15)
     adapt_top: int = 5
     histogram_count: int = 10
@@ -62,7 +62,7 @@ class Options(Budget):
         for name in ("source_top", "population", "tournament", "adapt_top", "histogram_count"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
-        for name in ("max_operations", "principles_temperature", "temperature"):
+        for name in ("options_per_place", "principles_temperature", "temperature"):
             if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
                 raise UserError(f"--{name} must be 0 or more, got {getattr(self, name)}")
         if self.tournament > self.population:
@@ -107,10 +107,13 @@ class Lapt(Turns):
 
     Without a language model, by these rules:
       learning: at each place the options that at least `histogram_count` of the source's best
-        designs have, most frequent first, at most `max_operations`; the most frequent if none has.
+        designs have, most frequent first, at most `options_per_place`; the most frequent if none
+        has.
       improved: at each place the options that the best designs shown have.
       not improved: each place with room takes in the source's most frequent option not yet kept.
     """
+
+    without_language_model = "principles are counted from the best designs shown, not read"
 
     def __init__(self, options: Options, seed: int):
         super().__init__(seed, seeds_in_history=False)
@@ -188,7 +191,7 @@ class Lapt(Turns):
         why_not = "none was asked"
         for reply in replies:
             try:
-                limit = self.options.max_operations
+                limit = self.options.options_per_place
                 kept = principles.read_kept(reply, self._lessons.space, limit)
             except ValueError as error:
                 why_not = str(error)
@@ -235,7 +238,7 @@ class Lapt(Turns):
 
     def _ask_principles(self) -> Request:
         """Asks for words; the control asks for none, so that what it keeps is recorded alike."""
-        limit = self.options.max_operations
+        limit = self.options.options_per_place
         shown = self._lessons.examples
         parts = [LIMIT.format(limit=limit)] if limit else []
         if self._kept:
@@ -266,7 +269,7 @@ class Lapt(Turns):
     def _by_rule(self, shown: Sequence[Parent]) -> tuple[Kept, str]:
         """Returns what to keep without a language model, and by which rule, in words."""
         space, counts = self._lessons.space, self._lessons.counts
-        limit, least = self.options.max_operations, self.options.histogram_count
+        limit, least = self.options.options_per_place, self.options.histogram_count
         if not self._kept:
             rule = f"by the histogram: what at least {least} of {len(shown)} designs have"
             return principles.frequent(counts, space, least, limit), rule

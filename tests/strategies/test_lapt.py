@@ -299,7 +299,7 @@ def test_a_missing_source_is_told_with_what_to_give():
         ({"source_top": 0}, "--source_top must be 1 or more, got 0"),
         ({"population": 0}, "--population must be 1 or more, got 0"),
         ({"tournament": 6}, r"--tournament must be at most --population \(5\), got 6"),
-        ({"max_operations": -1}, "--max_operations must be 0 or more, got -1"),
+        ({"options_per_place": -1}, "--options_per_place must be 0 or more, got -1"),
         ({"temperature": -1.0}, "--temperature must be 0 or more, got -1.0"),
         ({"adapt_after": (15, 10)}, "--adapt_after must be rising numbers above zero, got 15,10"),
         ({"adapt_after": (0, 10)}, "--adapt_after must be rising numbers above zero, got 0,10"),

@@ -68,7 +68,10 @@ def read(path: Path, archive: Archive, data: str) -> "LoadedTable | FolderTable"
         do not use; or no data set is named, since the files hold several.
     """
     if data not in _SETS:
-        raise UserError(f"{path} is about several data sets: say which, one of {', '.join(_SETS)}")
+        raise UserError(
+            f"{path} is about several data sets: say which as {path}:DATA, "
+            f"one of {', '.join(_SETS)}"
+        )
     if path.is_dir():
         return FolderTable(path, archive, data)
     return _read_whole(path, archive, data)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evo_clrs import spaces
 from evo_clrs.errors import Rejected, UserError
+from evo_clrs.problems.cells.seeds import find_designs
 from evo_clrs.problems.cells.table import Row, Table, best, refuse_twin
 from evo_clrs.records import Design, Evaluation, Facts, Parent, Size, Work
 from evo_clrs.slots import Slot
@@ -147,22 +148,7 @@ class TableProblem:
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the designs that the options name, or else the usual ones, as programs."""
-        names = self._options.seeds or tuple(self._benchmark.designs)
-        if names == ("none",):
-            return {}
-        found = {}
-        for name in names:
-            path = Path(name)
-            if name in self._benchmark.designs:
-                found[name] = self.program(self._benchmark.designs[name])
-            elif path.is_file():
-                found[path.stem] = path.read_text(encoding="utf-8", errors="replace")
-            else:
-                raise UserError(
-                    f"seed {name!r} is neither a file nor a known design of slot "
-                    f"{self.slot.name}; there are: {', '.join(self._benchmark.designs)}"
-                )
-        return found
+        return find_designs(self._space, self._options.seeds, self._benchmark.designs)
 
     def program(self, arch: str) -> str:
         """Returns the program of an arch string.

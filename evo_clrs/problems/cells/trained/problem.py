@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from evo_clrs.errors import Rejected, UserError
 from evo_clrs.problems import traced
 from evo_clrs.problems.cells.nasbench201 import DESIGNS
 from evo_clrs.problems.cells.problem import FITNESSES
+from evo_clrs.problems.cells.seeds import find_designs
 from evo_clrs.problems.cells.trained import network
 from evo_clrs.problems.cells.trained.images import Source
 from evo_clrs.problems.cells.trained.trial import Budget, Trial
@@ -158,24 +158,9 @@ class TrainedCells:
         """Returns the cells that the options name, or else the usual ones, as programs.
 
         Raises:
-          UserError: a seed is neither a file nor a well-known cell.
+          UserError: see `find_designs`.
         """
-        names = self._options.seeds or tuple(DESIGNS)
-        if names == ("none",):
-            return {}
-        found = {}
-        for name in names:
-            path = Path(name)
-            if name in DESIGNS:
-                found[name] = SPACE.write(SPACE.from_arch(DESIGNS[name]))
-            elif path.is_file():
-                found[path.stem] = path.read_text(encoding="utf-8", errors="replace")
-            else:
-                raise UserError(
-                    f"seed {name!r} is neither a file nor a known cell; "
-                    f"there are: {', '.join(DESIGNS)}"
-                )
-        return found
+        return find_designs(SPACE, self._options.seeds, DESIGNS)
 
     def examine(self, work: Work) -> Facts:
         """Returns what is known of a cell before training, see `Problem.examine`.
