@@ -165,4 +165,6 @@ def _limit_resources(limits: Limits, mapped: int, own_user: bool) -> None:
     for which, value in values.items():
         hard = resource.getrlimit(which)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (value, value))
+        # SIGXCPU comes first and says by its name why, a kill by the kernel follows.
+        spare = which == resource.RLIMIT_CPU and value != hard
+        resource.setrlimit(which, (value, value + spare))

@@ -125,8 +125,11 @@ class _Watch:
         cpu = rusage.ru_utime + rusage.ru_stime
         signalled = os.WIFSIGNALED(status)
         if cause == "ended":
-            # The kernel's own limit on CPU time kills between two looks.
-            past = signalled and cpu >= self._limits.cpu_seconds
+            # The kernel's own limit on CPU time kills between two looks. It counts by ticks: what
+            # it took for too much may be less by the clock.
+            past = signalled and (
+                cpu >= self._limits.cpu_seconds or os.WTERMSIG(status) == signal.SIGXCPU
+            )
             cause = "cpu" if past else "signal" if signalled else "exit"
         code = os.WTERMSIG(status) if signalled else os.WEXITSTATUS(status)
         return Ending(cause, code, cpu, self._wall, self._ready or self._wall, self._memory)
