@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evo_clrs import spaces, strategies
+from evo_clrs import strategies
+from tests.made_up import write_table
 
 ROOT = Path(__file__).parents[2]
 BUDGET = ("--rounds=3", "--prompts_per_round=4", "--samples_per_prompt=2", "--survivors=3")
@@ -43,12 +44,7 @@ def tables(tmp_path_factory):
     """Two tables of made-up accuracies: one to search, one to learn from."""
     folder = tmp_path_factory.mktemp("tables")
     for name, scale in (("cifar10", 1.0), ("imagenet16-120", 0.5)):
-        rows = {}
-        for number, choices in enumerate(itertools.product(range(5), repeat=6)):
-            value = scale * (60 + 5 * choices.count(3) + 2 * choices.count(2) + choices.count(1))
-            scores = {"val_acc_200": value, "test_acc_200": value - 1, "rank": number + 1}
-            rows[spaces.CELL.arch(choices)] = scores
-        (folder / f"{name}.json").write_text(json.dumps(rows))
+        write_table(folder / f"{name}.json", scale)
     return folder
 
 

@@ -1,6 +1,5 @@
 """`launch.tables` on made-up tables, as a user would run it."""
 
-import itertools
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evo_clrs import spaces
+from tests.made_up import write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,12 +22,7 @@ def files(tmp_path_factory):
     """Two tables in which the same operations are good, and one differs in scale."""
     folder = tmp_path_factory.mktemp("tables")
     for name, scale in (("cifar10", 1.0), ("imagenet", 0.5)):
-        rows = {}
-        for number, choices in enumerate(itertools.product(range(5), repeat=6)):
-            value = scale * (60 + 5 * choices.count(3) + 2 * choices.count(2) + choices.count(1))
-            scores = {"val_acc_200": value, "test_acc_200": value - 1, "rank": number + 1}
-            rows[spaces.CELL.arch(choices)] = scores
-        (folder / f"{name}.json").write_text(json.dumps(rows))
+        write_table(folder / f"{name}.json", scale)
     return folder
 
 

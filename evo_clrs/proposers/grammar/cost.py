@@ -85,7 +85,7 @@ def _entries(array: Array, sizes: Mapping[str, int]) -> float:
 
 def _of_call(draft: Draft, node: ast.Call, sizes: Mapping[str, int]) -> Cost:
     layer, x, out = draft.value(node.func), draft.value(node.args[0]), draft.value(node)
-    name, steps = draft.library(node), 1.0
+    name, steps = draft.called(node), 1.0
     if name in LOOPS and name.endswith("unroll") and len(node.args) > 1:
         layer, x = draft.value(node.args[0]), draft.value(node.args[1])
         out = out.items[0] if isinstance(out, Items) else out

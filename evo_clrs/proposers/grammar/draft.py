@@ -103,7 +103,7 @@ class Draft:
         """Returns what an expression stands for."""
         return self.shapes.of(node)
 
-    def library(self, node: ast.AST) -> str:
+    def called(self, node: ast.AST) -> str:
         """Returns the library function that a call calls, e.g. `jnp.max`, else nothing."""
         if not isinstance(node, ast.Call):
             return ""
@@ -199,7 +199,7 @@ class Draft:
 
     def is_masked(self, node: ast.expr) -> bool:
         """Whether it holds large constants where a mask is off."""
-        return self.library(self.definition(node)) == "jnp.where"
+        return self.called(self.definition(node)) == "jnp.where"
 
     # Changing.
 

@@ -88,7 +88,7 @@ class _Growth:
         return grown if len(factors) <= 1 or grown == BOUNDED else GROWING
 
     def _called(self, node: ast.Call) -> int:
-        layer, name = self._draft.value(node.func), self._draft.library(node)
+        layer, name = self._draft.value(node.func), self._draft.called(node)
         if name in _SQUASHING or isinstance(layer, Layer) and layer.kind.endswith("Norm"):
             return BOUNDED
         if name in _MIXING and node.args:
@@ -113,10 +113,10 @@ def _is_small(draft: Draft, node: ast.expr) -> bool:
         case ast.Constant(value=float() | int() as number):
             return abs(number) <= 1
         case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=right):
-            return draft.library(draft.definition(right)) == "jax.nn.sigmoid"
-        case ast.Call(args=[inner, *_]) if draft.library(node) in _ALIGNING:
+            return draft.called(draft.definition(right)) == "jax.nn.sigmoid"
+        case ast.Call(args=[inner, *_]) if draft.called(node) in _ALIGNING:
             return _is_small(draft, inner)
-    return draft.library(node) in _SQUASHING
+    return draft.called(node) in _SQUASHING
 
 
 def is_steady(draft: Draft, state: str, output: int) -> bool:

@@ -60,7 +60,7 @@ def _check(draft: Draft) -> None:
     names = [
         ast.unparse(node.args[0])
         for node in nodes
-        if isinstance(node, ast.Call) and draft.library(node) == "hk.get_parameter" and node.args
+        if isinstance(node, ast.Call) and draft.called(node) == "hk.get_parameter" and node.args
     ]
     if len(set(names)) < len(names):
         raise LookupError("two parameters of one name")

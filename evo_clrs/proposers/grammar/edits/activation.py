@@ -25,7 +25,7 @@ def activation(draft: Draft, rng: random.Random) -> str | None:
     for node, statement in draft.expressions():
         if not isinstance(node, ast.Call):
             continue
-        name = draft.library(node)
+        name = draft.called(node)
         if name in ACTIVATIONS and name != "jax.nn.sigmoid":
             options.append(("swap", node, statement))
         elif name == "hk.nets.MLP":
@@ -36,7 +36,7 @@ def activation(draft: Draft, rng: random.Random) -> str | None:
         return None
     kind = rng.choice(sorted({option[0] for option in options}))
     _, node, statement = rng.choice([option for option in options if option[0] == kind])
-    old = draft.library(node)
+    old = draft.called(node)
     new = rng.choice([name for name in CHOICES if name != old])
     short = new.rpartition(".")[2]
     if kind == "swap":

@@ -120,7 +120,7 @@ def parents(statement: ast.stmt) -> dict[int, ast.AST]:
 def with_activation(draft: Draft, layer: Applied) -> ast.expr:
     """Returns a layer's call with the activation function around it, if there is one."""
     outer = parents(layer.statement).get(id(layer.node))
-    if isinstance(outer, ast.Call) and draft.library(outer) in ACTIVATIONS:
+    if isinstance(outer, ast.Call) and draft.called(outer) in ACTIVATIONS:
         return outer
     return layer.node
 

@@ -53,7 +53,7 @@ def _weigh(draft: Draft, target: Reduction, rng: random.Random) -> str | None:
         how = "dot-product"
     else:
         total = draft.insert(before, "pairs", quote("QUERY + KEY", QUERY=query, KEY=key))
-        if draft.library(target.site.node) and rng.random() < 0.3:
+        if draft.called(target.site.node) and rng.random() < 0.3:
             x = draft.insert(before, "sent", draft.linear(target.x, width, before))
             total = draft.insert(before, "pairs", quote("A + B", A=total, B=x))
         logits = quote("hk.Linear(1)(jax.nn.leaky_relu(X))", X=total)

@@ -45,7 +45,7 @@ def _places(draft: Draft) -> list[Place]:
     for call, _ in draft.expressions():
         if not isinstance(call, ast.Call) or not call.args:
             continue
-        kind = draft.library(call)
+        kind = draft.called(call)
         holders: list[tuple[list[ast.expr], Sequence[int]]] = []
         if kind in _WIDENED:
             holders.append((call.args, [0]))

@@ -32,7 +32,7 @@ def crossover(draft: Draft, rng: random.Random) -> str | None:
 
 def _has_layer(mate: Draft, site: Site) -> bool:
     """Whether a part computes more than an alignment of an input."""
-    return not isinstance(site.node, ast.Name) and mate.library(site.node) != "jnp.expand_dims"
+    return not isinstance(site.node, ast.Name) and mate.called(site.node) != "jnp.expand_dims"
 
 
 def _transplant(

@@ -14,7 +14,7 @@ def depth(draft: Draft, rng: random.Random) -> str | None:
     for node, statement in draft.expressions():
         if not isinstance(node, ast.Call) or not node.args:
             continue
-        kind = draft.library(node)
+        kind = draft.called(node)
         if kind == "hk.Linear" and not node.keywords and len(node.args) == 1:
             options.append(("deepen", node, node.args, statement))
         elif kind == "hk.nets.MLP" and isinstance(node.args[0], (ast.List, ast.Tuple)):

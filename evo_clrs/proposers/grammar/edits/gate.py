@@ -57,7 +57,7 @@ def _remove(draft: Draft, rng: random.Random) -> str | None:
         node = site.node
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
             for side, other in ((node.left, node.right), (node.right, node.left)):
-                is_gate = draft.library(draft.definition(side)) == "jax.nn.sigmoid"
+                is_gate = draft.called(draft.definition(side)) == "jax.nn.sigmoid"
                 if is_gate and draft.value(other) == draft.value(node):
                     gated.append((site, other))
     if not gated:

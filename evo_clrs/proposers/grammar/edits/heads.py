@@ -123,7 +123,7 @@ def _merge(draft: Draft, rng: random.Random) -> str | None:
 def _is_split(draft: Draft, site: Site) -> bool:
     """Whether a value is a reshape that brings heads together."""
     node = site.node
-    if draft.library(node) != "jnp.reshape" or not isinstance(node, ast.Call):
+    if draft.called(node) != "jnp.reshape" or not isinstance(node, ast.Call):
         return False
     value = draft.value(node.args[0])
     return len(getattr(value, "shape", ())) == len(site.shape) + 1

@@ -59,7 +59,7 @@ def _drop(draft: Draft, rng: random.Random) -> str | None:
         if isinstance(site.node, ast.BinOp) and isinstance(site.node.op, ast.Add):
             for term in sum_terms(site.node):
                 options.append((site, term, site.node))
-        elif draft.library(site.node) == "jnp.concatenate" and isinstance(site.node, ast.Call):
+        elif draft.called(site.node) == "jnp.concatenate" and isinstance(site.node, ast.Call):
             parts = site.node.args[0]
             if isinstance(parts, (ast.List, ast.Tuple)) and len(parts.elts) > 1:
                 options += [(site, part, parts) for part in parts.elts]
@@ -102,7 +102,7 @@ def _join(draft: Draft, rng: random.Random) -> str | None:
         for node, _ in draft.expressions()
         if isinstance(node, ast.Call)
         and node.args
-        and draft.library(node.func) in ("hk.Linear", "hk.nets.MLP")
+        and draft.called(node.func) in ("hk.Linear", "hk.nets.MLP")
     }
     layered = [site for site in draft.sites(names=True) if id(site.node) in read]
     rng.shuffle(layered)

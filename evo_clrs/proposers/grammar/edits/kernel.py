@@ -22,7 +22,7 @@ def kernel(draft: Draft, rng: random.Random) -> str | None:
     pools = [
         node
         for node, _ in draft.expressions()
-        if draft.library(node) in POOLS and isinstance(node, ast.Call) and len(node.args) == 4
+        if draft.called(node) in POOLS and isinstance(node, ast.Call) and len(node.args) == 4
     ]
     targets: list[Applied | ast.Call] = [*convolutions, *pools]
     for _ in range(_TRIES if targets else 0):

@@ -23,9 +23,9 @@ def flattened(draft: Draft) -> list[tuple[Site, ast.expr]]:
             continue
         x: ast.expr | None = node.args[0] if node.args else None
         if isinstance(node.func, ast.Attribute) and node.func.attr == "reshape":
-            if draft.library(node) != "jnp.reshape":
+            if draft.called(node) != "jnp.reshape":
                 x = node.func.value
-        elif draft.library(node.func) != "hk.Flatten":
+        elif draft.called(node.func) != "hk.Flatten":
             continue
         if x is not None and rank(draft, x) == 3:
             found.append((site, x))
@@ -95,14 +95,14 @@ def _change(draft: Draft, rng: random.Random) -> str | None:
     pools = [
         (node, statement)
         for node, statement in draft.expressions()
-        if draft.library(node) in POOLS and isinstance(node, ast.Call) and node.args
+        if draft.called(node) in POOLS and isinstance(node, ast.Call) and node.args
     ]
     if not pools:
         return None
     node, statement = rng.choice(pools)
     if rng.random() < 0.6 and exchange(draft, statement, node, node.args[0]):
         return "a pool less"
-    other = next(name for name in POOLS if name != draft.library(node))
+    other = next(name for name in POOLS if name != draft.called(node))
     node.func = quote(other)
     return f"a pool becomes {other[3:6]} pooling"
 

@@ -122,8 +122,8 @@ def _loops(draft: Draft) -> list[tuple[ast.Call, ast.stmt]]:
         (node, statement)
         for node, statement in draft.expressions()
         if isinstance(node, ast.Call)
-        and draft.library(node) in LOOPS
-        and draft.library(node).endswith("unroll")
+        and draft.called(node) in LOOPS
+        and draft.called(node).endswith("unroll")
         and len(node.args) == 3
     ]
 
@@ -132,8 +132,8 @@ def _alter(draft: Draft, loops: list[tuple[ast.Call, ast.stmt]], rng: random.Ran
     loop, statement = rng.choice(loops)
     made = draft.definition(loop.args[0])
     how = rng.random()
-    if how < 0.4 and draft.library(made) in CORES and isinstance(made, ast.Call):
-        cell = rng.choice([cell for cell in CORES if cell != draft.library(made)])
+    if how < 0.4 and draft.called(made) in CORES and isinstance(made, ast.Call):
+        cell = rng.choice([cell for cell in CORES if cell != draft.called(made)])
         made.func = quote(cell)
         return f"a recurrent layer becomes {cell[3:]}"
     if how < 0.7:

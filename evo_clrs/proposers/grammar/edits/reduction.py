@@ -35,7 +35,7 @@ def reductions(draft: Draft) -> list[Reduction]:
     """Returns the reductions over one axis of nodes or positions whose operand has known shape."""
     found = []
     for site in draft.sites():
-        name = draft.library(site.node)
+        name = draft.called(site.node)
         if name not in _REDUCERS or not isinstance(site.node, ast.Call):
             continue
         axis = next((k.value for k in site.node.keywords if k.arg == "axis"), None)
@@ -52,12 +52,12 @@ def _operand(draft: Draft, site: Site, how: str, x: ast.expr, axis: int) -> list
     inner = draft.definition(x)
     if how == "mean" and isinstance(inner, ast.Subscript):
         ordered = draft.definition(inner.value)
-        if draft.library(ordered) == "jnp.sort" and isinstance(ordered, ast.Call):
+        if draft.called(ordered) == "jnp.sort" and isinstance(ordered, ast.Call):
             how, x = "top-k", ordered.args[0]
     elif how == "sum" and _is_weighted(draft, inner) and isinstance(inner, ast.BinOp):
         how, x = "softmax", inner.right
     inner = draft.definition(x)
-    if draft.library(inner) == "jnp.where" and isinstance(inner, ast.Call) and len(inner.args) == 3:
+    if draft.called(inner) == "jnp.where" and isinstance(inner, ast.Call) and len(inner.args) == 3:
         mask, x = inner.args[0], inner.args[1]
     value = draft.value(x)
     if not isinstance(value, Array) or not draft.is_features(value, least=1):
@@ -75,7 +75,7 @@ def _is_weighted(draft: Draft, node: ast.expr) -> bool:
     return (
         isinstance(node, ast.BinOp)
         and isinstance(node.op, ast.Mult)
-        and draft.library(draft.definition(node.left)) == "jax.nn.softmax"
+        and draft.called(draft.definition(node.left)) == "jax.nn.softmax"
     )
 
 
@@ -130,7 +130,7 @@ def reduced(draft: Draft, target: Reduction, how: str, rng: random.Random) -> as
 def is_normed(draft: Draft) -> bool:
     """Whether some layer of the program normalises."""
     return any(
-        isinstance(draft.value(node), Layer) and draft.library(node).endswith("Norm")
+        isinstance(draft.value(node), Layer) and draft.called(node).endswith("Norm")
         for node, _ in draft.expressions()
     )
 

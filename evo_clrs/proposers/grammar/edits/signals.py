@@ -64,7 +64,7 @@ def _is_raw(draft: Draft, node: ast.expr) -> bool:
     node = draft.definition(node)
     if isinstance(node, ast.Name):
         return node.id == draft.inputs[0]
-    if draft.library(node) in ("jnp.expand_dims", "jnp.concatenate", "jnp.reshape"):
+    if draft.called(node) in ("jnp.expand_dims", "jnp.concatenate", "jnp.reshape"):
         assert isinstance(node, ast.Call)
         inner = node.args[0]
         parts = inner.elts if isinstance(inner, (ast.List, ast.Tuple)) else [inner]
@@ -78,7 +78,7 @@ def _positions(draft: Draft, rng: random.Random) -> str | None:
     if not layers:
         return None
     layer = rng.choice(layers)
-    if draft.library(getattr(layer.x, "func", layer.x)) == "hk.Bias":
+    if draft.called(getattr(layer.x, "func", layer.x)) == "hk.Bias":
         return None
     value = draft.value(layer.x)
     if not isinstance(value, Array) or not draft.is_features(value, least=1):

@@ -36,9 +36,9 @@ def width(draft: Draft, rng: random.Random) -> str | None:
 def _places(draft: Draft, call: ast.expr) -> list[Place]:
     if not isinstance(call, ast.Call) or not call.args:
         return []
-    if draft.library(call) == "hk.Linear":
+    if draft.called(call) == "hk.Linear":
         return [(call.args, 0)]
-    if draft.library(call) == "hk.nets.MLP" and isinstance(call.args[0], (ast.List, ast.Tuple)):
+    if draft.called(call) == "hk.nets.MLP" and isinstance(call.args[0], (ast.List, ast.Tuple)):
         return [(call.args[0].elts, i) for i in range(len(call.args[0].elts))]
     return []
 
