@@ -117,7 +117,7 @@ def test_seeds_are_well_known_cells_files_or_none(tmp_path):
         DESIGNS["resnet"],
         PLAIN,
     ]
-    with pytest.raises(UserError, match="seed 'vgg' is neither a file nor a known cell"):
+    with pytest.raises(UserError, match="'vgg' is neither a file nor a known design"):
         make(seeds=("vgg",)).seeds()
 
 
