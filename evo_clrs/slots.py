@@ -33,12 +33,15 @@ class Tensor:
       shape: dimension symbols, e.g. `("B", "N", "H")`; `"2H"` is twice H, `"*"` is any width.
       about: what it holds, for prompts.
       optional: whether None may stand for it (outputs only).
+      factored: whether it enters the graph as R channels and their vectors (inputs only), see
+        `linear`; a program sees the product.
     """
 
     name: str
     shape: tuple[str, ...]
     about: str
     optional: bool = False
+    factored: bool = False
 
     def at(self, size: Size) -> tuple[int, ...]:
         """Returns the shape at a size; `"*"` becomes -1."""
@@ -89,6 +92,21 @@ class Slot:
     imports: Mapping[str, str] = dataclasses.field(default_factory=lambda: GUEST_IMPORTS)
     space: spaces.Space | None = None
 
+    @property
+    def arguments(self) -> tuple[Tensor, ...]:
+        """What enters the graph: the inputs, factored ones as channels and vectors."""
+        arguments: list[Tensor] = []
+        for tensor in self.inputs:
+            *leading, width = tensor.shape
+            if tensor.factored:
+                arguments += [
+                    Tensor(f"{tensor.name}_channels", (*leading, "R"), "numbers"),
+                    Tensor(f"{tensor.name}_vectors", ("R", width), "what they are multiplied by"),
+                ]
+            else:
+                arguments.append(tensor)
+        return tuple(arguments)
+
     def identity(self, source: str) -> str:
         """Returns the identity of a program: of its normal form, or of the design it writes.
 
@@ -109,7 +127,7 @@ PROCESSOR = Slot(
     call_constants=(("batch_size", "B"), ("nb_nodes", "N")),
     inputs=(
         Tensor("node_fts", ("B", "N", "H"), "encoded node features"),
-        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features"),
+        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features", factored=True),
         Tensor("graph_fts", ("B", "H"), "encoded graph features"),
         Tensor("adj_mat", ("B", "N", "N"), "adjacency matrix of 0 and 1, with self-loops"),
         Tensor("hidden", ("B", "N", "H"), "node embeddings of the previous step"),
@@ -136,7 +154,7 @@ TRIPLET = Slot(
     call_constants=(),
     inputs=(
         Tensor("z", ("B", "N", "2H"), "node features and previous node embeddings"),
-        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features"),
+        Tensor("edge_fts", ("B", "N", "N", "H"), "encoded edge features", factored=True),
         Tensor("graph_fts", ("B", "H"), "encoded graph features"),
     ),
     outputs=(Tensor("edge", ("B", "N", "N", "*"), "messages for each pair of nodes"),),

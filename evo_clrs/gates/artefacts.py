@@ -133,7 +133,7 @@ def _functions(
 ) -> tuple[_Function, _Function]:
     """Returns init and apply as `SizedGraph` says they are."""
     weights = tuple(_float32(parameter.shape) for parameter in parameters)
-    inputs = tuple(_float32(tensor.at(entry.size)) for tensor in slot.inputs)
+    inputs = tuple(_float32(tensor.at(entry.size)) for tensor in slot.arguments)
     outputs = tuple(_float32(shape) for shape in entry.outputs if shape is not None)
     where = ", ".join(f"{name}={value}" for name, value in entry.size)
     return (

@@ -328,7 +328,7 @@ def _name(code: int) -> str:
 
 
 def _check_sizes(slot: Slot, sizes: Sequence[Size]) -> None:
-    tensors = (*slot.inputs, *slot.outputs)
+    tensors = (*slot.arguments, *slot.outputs)
     symbols = {symbol.lstrip("0123456789") for tensor in tensors for symbol in tensor.shape}
     symbols |= {symbol for _, symbol in (*slot.constants, *slot.call_constants)}
     needed = symbols - {"*"}

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from evo_clrs import linear
 from evo_clrs.jail import jaxprs
 from evo_clrs.jail.limits import amount
 from evo_clrs.records import Size
@@ -127,13 +128,15 @@ def _transform(
     constants = {name: dimensions[symbol] for name, symbol in slot.constants}
     call_constants = {name: dimensions[symbol] for name, symbol in slot.call_constants}
 
-    def forward(*inputs: jax.Array) -> Any:
-        if slot.kind != "class":
-            return definition(*inputs, **constants)
-        instance = definition(**constants)
-        for name in slot.properties:
-            properties.setdefault(name, _yes_or_no(instance, name))
-        return instance(*inputs, **call_constants)
+    def forward(*arguments: jax.Array) -> Any:
+        inputs, factored = linear.inputs_of(slot, arguments)
+        with linear.through_channels(factored):
+            if slot.kind != "class":
+                return definition(*inputs, **constants)
+            instance = definition(**constants)
+            for name in slot.properties:
+                properties.setdefault(name, _yes_or_no(instance, name))
+            return instance(*inputs, **call_constants)
 
     return hk.transform_with_state(forward)
 
@@ -145,13 +148,13 @@ def _yes_or_no(instance: Any, name: str) -> bool:
     return answer
 
 
-def _inputs(slot: Slot, size: Size) -> tuple[jax.ShapeDtypeStruct, ...]:
-    return tuple(jax.ShapeDtypeStruct(t.at(size), jnp.float32) for t in slot.inputs)
+def _arguments(slot: Slot, size: Size) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return tuple(jax.ShapeDtypeStruct(t.at(size), jnp.float32) for t in slot.arguments)
 
 
 def _parameters(slot: Slot, function: hk.TransformedWithState, size: Size) -> Any:
     """Returns the tree of its parameters' shapes; refuses Haiku state."""
-    parameters, state = jax.eval_shape(function.init, _KEY, *_inputs(slot, size))
+    parameters, state = jax.eval_shape(function.init, _KEY, *_arguments(slot, size))
     if jax.tree_util.tree_leaves(state):
         names = ", ".join(sorted(f"{module}/{name}" for module in state for name in state[module]))
         raise BadProgram(f"keeps Haiku state ({names}): slots are stateless")
@@ -203,7 +206,7 @@ def _export_init(
     Initialisers rarely depend on the size but take most of the time (they draw random numbers):
     where dropping dead code leaves the same function as before, so does its export.
     """
-    inputs = _inputs(slot, size)
+    inputs = _arguments(slot, size)
 
     def init(key: jax.Array) -> tuple[jax.Array, ...]:
         zeros = [jnp.zeros(spec.shape, spec.dtype) for spec in inputs]
@@ -234,7 +237,7 @@ def _export_apply(
         shapes[:] = [None if output is None else output.shape for output in outputs]
         return tuple(output for output in outputs if output is not None)
 
-    jitted, arguments = jax.jit(apply), (tuple(leaves), _KEY, _inputs(slot, size))
+    jitted, arguments = jax.jit(apply), (tuple(leaves), _KEY, _arguments(slot, size))
     _traced(jitted, *arguments)
     exported = export.export(jitted, platforms=PLATFORMS)(*arguments)
     return bytes(exported.serialize(vjp_order=1)), tuple(shapes)

@@ -16,6 +16,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from evo_clrs import linear
 from evo_clrs.records import Graph, Parameter, Size
 from evo_clrs.slots import SLOTS, Slot
 
@@ -34,8 +35,8 @@ class SlotFunction:
       sizes: sizes it can be called at; only the first one if `any_size`.
       any_size: whether other sizes than those of `sizes` work as well.
       init: `(key, size) -> parameters`; they have the same shapes at every size.
-      apply: `(parameters, key, size, inputs) -> outputs` in the slot's order, an absent optional
-        output as None. Differentiable in parameters and inputs. Raises KeyError at other sizes.
+      apply: `(parameters, key, size, arguments) -> outputs` in the slot's order, an absent optional
+        output as None. Differentiable in parameters and arguments. Raises KeyError at other sizes.
     """
 
     slot: Slot
@@ -72,9 +73,9 @@ def from_graph(graph: Graph) -> SlotFunction:
     def init(key: jax.Array, size: Size) -> Arrays:
         return tuple(at(size)[0].call(key))
 
-    def apply(parameters: Arrays, key: jax.Array, size: Size, inputs: Arrays) -> Outputs:
+    def apply(parameters: Arrays, key: jax.Array, size: Size, arguments: Arrays) -> Outputs:
         _, function, presence = at(size)
-        outputs = iter(function.call(tuple(parameters), key, tuple(inputs)))
+        outputs = iter(function.call(tuple(parameters), key, tuple(arguments)))
         return tuple(next(outputs) if present else None for present in presence)
 
     return SlotFunction(
@@ -100,22 +101,24 @@ def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunct
     """
     properties: dict[str, bool] = {}
 
-    def call(at: Size, inputs: Arrays) -> Outputs:
+    def call(at: Size, arguments: Arrays) -> Outputs:
         dimensions = dict(at)
         constants = {name: dimensions[symbol] for name, symbol in slot.constants}
-        if slot.kind == "function":
-            outputs = factory(*inputs, **constants)
-        else:
-            module = factory(*constants.values())
-            properties.update({name: bool(getattr(module, name)) for name in slot.properties})
-            shape = {name: dimensions[symbol] for name, symbol in slot.call_constants}
-            outputs = module(*inputs, **shape)
+        inputs, factored = linear.inputs_of(slot, arguments)
+        with linear.through_channels(factored):
+            if slot.kind == "function":
+                outputs = factory(*inputs, **constants)
+            else:
+                module = factory(*constants.values())
+                properties.update({name: bool(getattr(module, name)) for name in slot.properties})
+                shape = {name: dimensions[symbol] for name, symbol in slot.call_constants}
+                outputs = module(*inputs, **shape)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     functions = hk.transform(call)
 
     def tree(key: jax.Array, at: Size) -> hk.MutableParams:
-        return functions.init(key, at, inputs_at(slot, at))
+        return functions.init(key, at, arguments_at(slot, at))
 
     shapes = jax.eval_shape(lambda key: tree(key, size), jax.random.PRNGKey(0))
     leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
@@ -124,8 +127,8 @@ def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunct
         for path, leaf in leaves
     )
 
-    def apply(parameters: Arrays, key: jax.Array, at: Size, inputs: Arrays) -> Outputs:
-        return functions.apply(jax.tree.unflatten(structure, parameters), key, at, inputs)
+    def apply(parameters: Arrays, key: jax.Array, at: Size, arguments: Arrays) -> Outputs:
+        return functions.apply(jax.tree.unflatten(structure, parameters), key, at, arguments)
 
     return SlotFunction(
         slot=slot,
@@ -138,6 +141,6 @@ def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunct
     )
 
 
-def inputs_at(slot: Slot, size: Size) -> Arrays:
-    """Returns zeros of the shapes that go into a slot."""
-    return tuple(jnp.zeros(tensor.at(size)) for tensor in slot.inputs)
+def arguments_at(slot: Slot, size: Size) -> Arrays:
+    """Returns zeros of the shapes that enter a slot's graph."""
+    return tuple(jnp.zeros(tensor.at(size)) for tensor in slot.arguments)

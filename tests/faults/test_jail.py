@@ -16,7 +16,7 @@ from evo_clrs.slots import PROCESSOR
 from tests.faults import kills
 
 SOURCE = programs.load("processor")["gmpnn"]
-SIZES = (make_size(B=2, N=4, H=8, K=2),)
+SIZES = (make_size(B=2, N=4, H=8, K=2, R=3),)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.records import make_size
 from evo_clrs.slots import PROCESSOR, SLOTS, TRIPLET
 
-SIZES = [make_size(B=2, N=4, H=8, K=4)]
+SIZES = [make_size(B=2, N=4, H=8, K=4, R=3)]
 FOLDER = pathlib.Path(programs.__file__).parent
 FILES = {
     f"{slot}/{path.stem}": path

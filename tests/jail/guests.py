@@ -42,7 +42,7 @@ def get_triplet_msgs(z, edge_fts, graph_fts, nb_triplet_fts, out_size):
 """
 )
 
-SIZES = tuple(make_size(B=2, N=n, H=4, K=3) for n in (3, 5))
+SIZES = tuple(make_size(B=2, N=n, H=4, K=3, R=2) for n in (3, 5))
 
 
 def processor(body: str) -> str:

@@ -172,7 +172,7 @@ def test_jail_goes_with_its_parent():
         jail = Jail()
         jail.layers()
         print(jail._warm._process.pid, flush=True)
-        jail.trace(PROCESSOR, "while True: pass", [make_size(B=1, N=2, H=2)])
+        jail.trace(PROCESSOR, "while True: pass", [make_size(B=1, N=2, H=2, R=1)])
         """
     )
     with subprocess.Popen(

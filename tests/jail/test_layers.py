@@ -189,7 +189,7 @@ def test_an_ordinary_user_has_a_jail():
         from evo_clrs.jail.jail import Jail
         from evo_clrs.records import make_size
         from evo_clrs.slots import PROCESSOR
-        size = make_size(B=2, N=3, H=8, K=3)
+        size = make_size(B=2, N=3, H=8, K=3, R=2)
         with open("/proc/self/status") as file:
             effective = next(line.split()[1] for line in file if line.startswith("CapEff"))
         print(os.getuid(), int(effective, 16))

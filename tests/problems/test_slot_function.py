@@ -9,12 +9,12 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.tasks import CLRS30, task
-from evo_clrs.problems.slot_function import SlotFunction, from_graph, from_haiku, inputs_at
+from evo_clrs.problems.slot_function import SlotFunction, arguments_at, from_graph, from_haiku
 from evo_clrs.records import Graph, Size, SizedGraph
 from evo_clrs.slots import PROCESSOR, TRIPLET, Slot
 
 OPTIONS = ModelOptions(hidden_size=16)
-SIZE, OTHER = OPTIONS.size(2, 5), OPTIONS.size(2, 7)
+SIZE, OTHER = OPTIONS.size(2, 5, 4), OPTIONS.size(2, 7, 4)
 KEY = jax.random.PRNGKey(3)
 
 
@@ -28,7 +28,7 @@ def export(function: SlotFunction, sizes: tuple[Size, ...]) -> Graph:
             return tuple(output for output in outputs if output is not None)
 
         params = jax.eval_shape(lambda: function.init(KEY, size))
-        inputs = inputs_at(function.slot, size)
+        inputs = arguments_at(function.slot, size)
         outputs = jax.eval_shape(lambda p: function.apply(p, KEY, size, inputs), params)
         init = jax.export.export(jax.jit(lambda key: function.init(key, size)), platforms=platforms)
         exported = jax.export.export(jax.jit(apply), platforms=platforms)(params, KEY, inputs)
@@ -57,10 +57,10 @@ def messages(z, edge_fts, graph_fts, nb_triplet_fts, out_size):
     return jnp.max(triplets, axis=1)[..., :3]
 
 
-def random_inputs(slot: Slot, size: Size) -> tuple[jax.Array, ...]:
+def random_arguments(slot: Slot, size: Size) -> tuple[jax.Array, ...]:
     random = np.random.default_rng(0)
     return tuple(
-        jnp.asarray(random.normal(size=tensor.at(size)), jnp.float32) for tensor in slot.inputs
+        jnp.asarray(random.normal(size=tensor.at(size)), jnp.float32) for tensor in slot.arguments
     )
 
 
@@ -72,7 +72,7 @@ def random_inputs(slot: Slot, size: Size) -> tuple[jax.Array, ...]:
 )
 def test_a_graph_gives_what_the_code_gives(function, size):
     graph = from_graph(export(function, (SIZE, OTHER)))
-    inputs = random_inputs(function.slot, size)
+    inputs = random_arguments(function.slot, size)
     params = graph.init(KEY, SIZE)
     assert [(p.shape, p.dtype.name) for p in params] == [
         (p.shape, p.dtype) for p in function.parameters

@@ -218,6 +218,39 @@ def take(pool: Pool, indices: Array) -> Pool:
     )
 
 
+def sort_by_length(pool: Pool) -> Pool:
+    """Returns the samples in order of the length of their trajectories, in NumPy."""
+    return take(pool, np.argsort(pool.lengths, kind="stable"))
+
+
+def draw_batch(
+    key: Array, pool: Pool, batch_size: int, buckets: int, random_positions: bool
+) -> Pool:
+    """Returns random samples of one bucket, drawn with replacement; to be traced.
+
+    A bucket is one of so many parts of the pool, equal in size up to one, and drawn with equal
+    probability: batches of a sorted pool are then of similar lengths, while each sample is as
+    likely as any other, up to what the parts differ by.
+
+    Args:
+      key: JAX random key.
+      pool: S samples, sorted by length if there are several buckets.
+      batch_size: how many.
+      buckets: how many buckets, at least 1.
+      random_positions: whether positions are drawn anew.
+    """
+    choice_key, position_key = jax.random.split(key)
+    if buckets == 1:
+        indices = jax.random.randint(choice_key, (batch_size,), 0, pool.count)
+    else:
+        bucket_key, choice_key = jax.random.split(choice_key)
+        edges = jax.numpy.asarray(np.linspace(0, pool.count, min(buckets, pool.count) + 1), int)
+        bucket = jax.random.randint(bucket_key, (), 0, len(edges) - 1)
+        indices = jax.random.randint(choice_key, (batch_size,), edges[bucket], edges[bucket + 1])
+    batch = take(pool, indices)
+    return randomise_positions(position_key, batch) if random_positions else batch
+
+
 def fit_hints(pool: Pool, hint_steps: int) -> Pool:
     """Returns the pool with hints padded with zeros, or cut, to `hint_steps` steps, in NumPy.
 

@@ -7,8 +7,9 @@ true trajectory fixes. That is the protocol of Ibarz et al. 2022 (arXiv 2209.111
 dropout and teacher forcing, and `clrs.models.BaselineModel` computes the same numbers.
 
 Each step is traced once: the true first hints enter the loop in the form in which predictions are
-fed back, so that the first step is like the others. The body is rematerialised in the backward
-pass, for memory: edge-sized residuals of all steps are what fills it.
+fed back, so that the first step is like the others. How long the loop is, where outputs are
+decoded, and what the backward pass computes again is said in `unroll`. Edge features are kept as
+the few scalars that they are sums of, see `linear`.
 
 The clrs library gives specifications, encoders, decoders, postprocessing and losses; nothing else
 of it is used here.
@@ -24,11 +25,14 @@ import jax
 import jax.numpy as jnp
 
 from evo_clrs.clrs_library import clrs
+from evo_clrs.linear import Factored, through_channels
+from evo_clrs.problems.clrs import edges
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
 from evo_clrs.problems.clrs.tasks import Feature, Task
 from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
+from evo_clrs.problems.clrs.unroll import unroll
 from evo_clrs.problems.slot_function import SlotFunction
 from evo_clrs.records import Size, make_size
 
@@ -56,23 +60,45 @@ class ModelOptions:
       triplet_size: triplet features K, for slots that ask for them.
       encoder_init: initialiser of the encoders; `xavier_on_scalars` or `default`.
       gumbel_noise: whether permutation decoders see Gumbel noise in training.
-      rematerialise: whether the backward pass computes each step again, to save memory.
     """
 
     hidden_size: int = 128
     triplet_size: int = 8
     encoder_init: str = "xavier_on_scalars"
     gumbel_noise: bool = True
-    rematerialise: bool = True
 
     def __post_init__(self):
         for name in ("hidden_size", "triplet_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    def size(self, batch_size: int, nodes: int) -> Size:
-        """Returns the size at which a slot is called, and so must be traced."""
-        return make_size(B=batch_size, N=nodes, H=self.hidden_size, K=self.triplet_size)
+    def size(self, batch_size: int, nodes: int, channels: int) -> Size:
+        """Returns the size at which a slot is called, and so must be traced.
+
+        Args:
+          batch_size: samples in a batch.
+          nodes: nodes of each sample.
+          channels: what `edges.count_channels` says of the task.
+        """
+        return make_size(B=batch_size, N=nodes, H=self.hidden_size, K=self.triplet_size, R=channels)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a step of message passing leaves for decoders.
+
+    Attributes:
+      nodes: [B, N, 3H] encoded nodes, embeddings before and embeddings after the step.
+      edges: [B, N, N, H + E] encoded edges, and the slot's edge embeddings if it has any.
+      graph: [B, H] encoded graph features.
+      adjacency: [B, N, N].
+    """
+
+    nodes: jax.Array
+    edges: Factored
+    graph: jax.Array
+    adjacency: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,12 +182,13 @@ class Model:
         slot = self.slot.init(slot_key, size)
         dimensions = dict(size)
         batch = empty_batch(self.task, self.categories, dimensions["B"], dimensions["N"], steps=1)
-        hidden, hints, _ = self._start(batch)
-        arguments = (slot, hidden, batch.inputs, hints, False)
-        return {
-            "model": fresh.initialise(self._step, model_key, *arguments),
-            "slot": slot,
-        }
+        hidden, hints = self._start(batch)
+
+        def whole(*arguments: Any) -> None:
+            self._decode_outputs(self._step(*arguments)[-1], training=False)
+
+        arguments = (slot, hidden, batch.inputs, hints)
+        return {"model": fresh.initialise(whole, model_key, *arguments), "slot": slot}
 
     def _unroll(
         self, params: Parameters, key: jax.Array, batch: Pool, training: bool
@@ -170,45 +197,36 @@ class Model:
 
         Both are raw predictions.
         """
-        step = hk.transform(self._step).apply
+        transformed = hk.transform(self._step).apply
+        loop_key, noise_key = jax.random.split(key)
 
-        def body(carry: Any, index: jax.Array) -> Any:
-            hidden, hints, kept = carry
-            hidden, hint_predictions, outputs = step(
+        def step(params: Parameters, given: Any, state: Any, index: jax.Array) -> Any:
+            key, inputs = given
+            new, hints, features = transformed(
                 params["model"],
                 jax.random.fold_in(key, index),
                 params["slot"],
-                hidden,
-                batch.inputs,
-                hints,
-                training,
+                state[0],
+                inputs,
+                state[1],
             )
-            running = (index == 0) | (batch.lengths > index + 1)  # [B]
-            kept = {
-                name: jnp.where(_expand(running, outputs[name]), outputs[name], kept[name])
-                for name in kept
-            }
-            fed_back = self._postprocess(hint_predictions, hard=False)
-            return (hidden, fed_back, kept), hint_predictions if training else None
+            return (new, self._postprocess(hints, hard=False)), hints if training else {}, features
 
-        if training and self.options.rematerialise:
-            body = jax.checkpoint(body, prevent_cse=False)
-        (_, _, kept), hints = jax.lax.scan(body, self._start(batch), jnp.arange(batch.steps))
-        return kept, hints
+        last = jnp.maximum(batch.lengths - 2, 0)
+        hints, features = unroll(
+            step, params, (loop_key, batch.inputs), self._start(batch), last, batch.steps
+        )
+        decode = hk.transform(self._decode_outputs).apply
+        return decode(params["model"], noise_key, features, training), hints
 
-    def _start(self, batch: Pool) -> tuple[jax.Array, dict[str, jax.Array], dict[str, jax.Array]]:
-        """Returns what the first step finds: embeddings, hints in fed-back form, no outputs yet."""
-        batch_size, nodes = batch.count, batch.nodes
-        hidden = jnp.zeros((batch_size, nodes, self.options.hidden_size))
+    def _start(self, batch: Pool) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns what the first step finds: embeddings, and hints in fed-back form."""
+        hidden = jnp.zeros((batch.count, batch.nodes, self.options.hidden_size))
         hints = {
-            name: _encoders.preprocess(self._point(name, array[0]), nodes).data
+            name: _encoders.preprocess(self._point(name, array[0]), batch.nodes).data
             for name, array in batch.hints.items()
         }
-        outputs = {
-            feature.name: jnp.zeros(_shape(feature, batch_size, nodes, self.categories, True))
-            for feature in self.task.outputs
-        }
-        return hidden, hints, outputs
+        return hidden, hints
 
     def _postprocess(self, predictions: Arrays, hard: bool) -> dict[str, jax.Array]:
         points = _decoders.postprocess(
@@ -236,8 +254,7 @@ class Model:
         hidden: jax.Array,
         inputs: Arrays,
         hints: Arrays,
-        training: bool,
-    ) -> tuple[jax.Array, dict[str, jax.Array], dict[str, jax.Array]]:
+    ) -> tuple[jax.Array, dict[str, jax.Array], Features]:
         """One step of message passing; to be transformed by Haiku.
 
         Args:
@@ -245,66 +262,92 @@ class Model:
           hidden: [B, N, H] embeddings of the previous step.
           inputs: name -> [B, ...].
           hints: name -> [B, ...] in fed-back form: pointers as distributions over nodes.
-          training: whether permutation decoders may see Gumbel noise.
 
         Returns:
-          new embeddings [B, N, H], raw hint predictions, raw output predictions.
+          new embeddings [B, N, H], raw hint predictions, and what outputs are decoded from.
         """
         points = [self._point(name, array) for name, array in inputs.items()]
         points += [self._point(name, array, soft=True) for name, array in hints.items()]
-        encoders, decoders = self._coders()
-        node_fts, edge_fts, graph_fts, adj_mat = _encode(encoders, points, hidden)
+        node_fts, edge_fts, graph_fts, adj_mat = _encode(self._encoders(), points, hidden)
+        factors = (edge_fts.channels, edge_fts.vectors)
 
         slot_key = hk.next_rng_key()
         batch_size, nodes, _ = hidden.shape
-        size = self.options.size(batch_size, nodes)
+        size = self.options.size(batch_size, nodes, edge_fts.channels.shape[-1])
 
         if self.slot.slot.name == "triplet":
 
-            def messages(*inputs: jax.Array) -> jax.Array:
-                return self.slot.apply(slot_params, slot_key, size, inputs)[0]
+            def messages(z: jax.Array) -> jax.Array:
+                arguments = (z, *factors, graph_fts)
+                return self.slot.apply(slot_params, slot_key, size, arguments)[0]
 
             surroundings = TripletGMPNN(self.options.hidden_size)
-            new, edges = surroundings(messages, node_fts, edge_fts, graph_fts, hidden)
+            with through_channels():
+                new, embeddings = surroundings(messages, node_fts, edge_fts, graph_fts, hidden)
         else:
-            inputs_ = (node_fts, edge_fts, graph_fts, adj_mat, hidden)
-            new, edges = self.slot.apply(slot_params, slot_key, size, inputs_)
+            arguments = (node_fts, *factors, graph_fts, adj_mat, hidden)
+            new, embeddings = self.slot.apply(slot_params, slot_key, size, arguments)
 
-        hint_predictions, outputs = _decoders.decode_fts(
-            decoders=decoders,
-            spec=self._plain_spec(),
-            h_t=jnp.concatenate([node_fts, hidden, new], axis=-1),
-            adj_mat=adj_mat,
-            edge_fts=edge_fts if edges is None else jnp.concatenate([edge_fts, edges], axis=-1),
-            graph_fts=graph_fts,
-            inf_bias=self.slot.properties.get("inf_bias", False),
-            inf_bias_edge=self.slot.properties.get("inf_bias_edge", False),
-            repred=True,  # matters for permutations only, which follow
+        features = Features(
+            nodes=jnp.concatenate([node_fts, hidden, new], axis=-1),
+            edges=dataclasses.replace(edge_fts, others=embeddings),
+            graph=graph_fts,
+            adjacency=adj_mat,
         )
+        return new, self._decode(features, clrs.Stage.HINT), features
+
+    def _decode_outputs(self, features: Features, training: bool) -> dict[str, jax.Array]:
+        """Returns raw predictions of the outputs; to be transformed by Haiku."""
+        outputs = self._decode(features, clrs.Stage.OUTPUT)
         noisy = training and self.options.gumbel_noise
         for name in self._permutations():
             noise = gumbel_noise(hk.next_rng_key(), outputs[name].shape) if noisy else 0.0
             outputs[name] = log_sinkhorn(
                 outputs[name] + noise, _SINKHORN_STEPS_DECODED, _SINKHORN_TEMPERATURE
             )
-        return new, hint_predictions, outputs
+        return outputs
 
-    def _coders(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Returns encoders and decoders by name; to be called within a Haiku function."""
-        width, init = self.options.hidden_size, self.options.encoder_init
-        encoders, decoders = {}, {}
-        for feature in self.task.features:
-            name, stage, location, type_ = dataclasses.astuple(feature)
-            if stage in (clrs.Stage.INPUT, clrs.Stage.HINT):
-                encoders[name] = _encoders.construct_encoders(
-                    stage, location, type_, hidden_dim=width, init=init, name=name
-                )
-            if stage in (clrs.Stage.OUTPUT, clrs.Stage.HINT):
-                classes = self.categories.get(name, 0)
-                decoders[name] = _decoders.construct_decoders(
-                    location, type_, hidden_dim=width, nb_dims=classes, name=name
-                )
-        return encoders, decoders
+    def _decode(self, features: Features, stage: str) -> dict[str, jax.Array]:
+        """Returns raw predictions of hints or outputs, permutations as plain pointers."""
+        decoders = {
+            f.name: _decoders.construct_decoders(
+                f.location,
+                f.type,
+                hidden_dim=self.options.hidden_size,
+                nb_dims=self.categories.get(f.name, 0),
+                name=f.name,
+            )
+            for f in self.task.features
+            if f.stage == stage
+        }
+        with through_channels():
+            hints, outputs = _decoders.decode_fts(
+                decoders=decoders,
+                spec=self._plain_spec(),
+                h_t=features.nodes,
+                adj_mat=features.adjacency,
+                edge_fts=features.edges,
+                graph_fts=features.graph,
+                inf_bias=self.slot.properties.get("inf_bias", False),
+                inf_bias_edge=self.slot.properties.get("inf_bias_edge", False),
+                repred=True,  # matters for permutations only, which follow
+            )
+        return outputs if stage == clrs.Stage.OUTPUT else hints
+
+    def _encoders(self) -> dict[str, Any]:
+        """Returns encoders by name; to be called within a Haiku function."""
+        return {
+            f.name: _encoders.construct_encoders(
+                f.stage,
+                f.location,
+                f.type,
+                hidden_dim=self.options.hidden_size,
+                init=self.options.encoder_init,
+                name=f.name,
+            )
+            for f in self.task.features
+            if f.stage in (clrs.Stage.INPUT, clrs.Stage.HINT)
+        }
 
     def _point(self, name: str, array: jax.Array, soft: bool = False) -> Any:
         _, location, type_ = self.task.spec[name]
@@ -364,22 +407,16 @@ def _shape(
 
 def _encode(
     encoders: Mapping[str, Any], points: list[Any], hidden: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, Factored, jax.Array, jax.Array]:
     """Returns node [B, N, H], edge [B, N, N, H], graph features [B, H], adjacency [B, N, N]."""
     batch_size, nodes, width = hidden.shape
+    points = [_encoders.preprocess(point, nodes) for point in points]
     node_fts = jnp.zeros((batch_size, nodes, width))
-    edge_fts = jnp.zeros((batch_size, nodes, nodes, width))
     graph_fts = jnp.zeros((batch_size, width))
     adj_mat = jnp.repeat(jnp.eye(nodes)[None], batch_size, axis=0)
     for point in points:
-        point = _encoders.preprocess(point, nodes)
         encoder = encoders[point.name]
         adj_mat = _encoders.accum_adj_mat(point, adj_mat)
-        edge_fts = _encoders.accum_edge_fts(encoder, point, edge_fts)
         node_fts = _encoders.accum_node_fts(encoder, point, node_fts)
         graph_fts = _encoders.accum_graph_fts(encoder, point, graph_fts)
-    return node_fts, edge_fts, graph_fts, adj_mat
-
-
-def _expand(mask: jax.Array, like: jax.Array) -> jax.Array:
-    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+    return node_fts, edges.encode(encoders, points, hidden), graph_fts, adj_mat

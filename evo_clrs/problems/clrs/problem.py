@@ -15,6 +15,7 @@ from evo_clrs.gates import fingerprint, graph, liveness, mlir
 from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
+from evo_clrs.problems.clrs.edges import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
 from evo_clrs.problems.clrs.splits import Splits
@@ -40,6 +41,9 @@ class Options:
       clip_norm: gradients of a larger global norm are scaled down to it.
       validate_every: steps between two looks at validation data; the best one counts.
       trainings: training seeds for each program; metrics are their means.
+      length_buckets: a batch comes from one of this many equal parts of the training samples,
+        sorted by length of their trajectories, so that short ones do not wait for long ones; 1 for
+        batches of all lengths, as published.
       fitness_parameters: parameters that fitness counts: all (as the paper) or live.
       matmul_precision: precision of matrix products: float32, tensorfloat32 or bfloat16.
       max_memory: GiB that one training pass through a program may need, as predicted.
@@ -59,6 +63,7 @@ class Options:
     clip_norm: float = 1.0
     validate_every: int = 50
     trainings: int = 1
+    length_buckets: int = 1
     fitness_parameters: str = "all"
     matmul_precision: str = "float32"
     max_memory: float = 4.0
@@ -137,8 +142,10 @@ class ClrsProblem:
             for split in ("train", "validation", "selection")
             for length in split_lengths(self._task, self._protocol, split)
         ]
+        channels = count_channels(self._task, self._categories)
         return tuple(
-            self._model_options.size(self._options.batch_size, n) for n in dict.fromkeys(nodes)
+            self._model_options.size(self._options.batch_size, n, channels)
+            for n in dict.fromkeys(nodes)
         )
 
     def seeds(self) -> Mapping[str, str]:
@@ -260,11 +267,10 @@ class ClrsProblem:
 
     def _draw(self, key: jax.Array, pool: data.Pool, batch_size: int) -> data.Pool:
         """Returns a batch of a pool, with positions drawn anew where they are random."""
-        choice_key, position_key = jax.random.split(key)
-        batch = data.take(pool, jax.random.randint(choice_key, (batch_size,), 0, pool.count))
-        if self._protocol.random_positions:
-            batch = data.randomise_positions(position_key, batch)
-        return batch
+        options = self._options
+        return data.draw_batch(
+            key, pool, batch_size, options.length_buckets, self._protocol.random_positions
+        )
 
     def _model(self, slot: slot_function.SlotFunction) -> Model:
         return Model(self._task, self._categories, slot, self._model_options)
@@ -279,7 +285,7 @@ class ClrsProblem:
 
     @functools.cached_property
     def _train_pools(self) -> tuple[data.Pool, ...]:
-        return jax.device_put(self._splits.pools("train"))
+        return jax.device_put(tuple(map(data.sort_by_length, self._splits.pools("train"))))
 
     @functools.cached_property
     def _live_outputs(self) -> frozenset[int]:

@@ -7,15 +7,18 @@ previous embedding. The triplet messages go to the decoders only.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from evo_clrs.linear import Factored
+
 # Closes the gate at first, so that embeddings change slowly.
 _GATE_BIAS = -3.0
 
-TripletMessages = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+TripletMessages = Callable[[jax.Array], jax.Array]
 
 
 class TripletGMPNN(hk.Module):
@@ -33,16 +36,16 @@ class TripletGMPNN(hk.Module):
         self,
         triplet_messages: TripletMessages,
         node_fts: jax.Array,
-        edge_fts: jax.Array,
+        edge_fts: Factored,
         graph_fts: jax.Array,
         hidden: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Returns new node embeddings and edge embeddings.
 
         Args:
-          triplet_messages: the slot, `(z, edge_fts, graph_fts) -> [B, N, N, E]`.
+          triplet_messages: the slot on these features, from z [B, N, 2H] to [B, N, N, E].
           node_fts: [B, N, H] encoded node features.
-          edge_fts: [B, N, N, H] encoded edge features.
+          edge_fts: [B, N, N, H] encoded edge features; factored, so within `through_channels` only.
           graph_fts: [B, H] encoded graph features.
           hidden: [B, N, H] embeddings of the previous step.
 
@@ -54,7 +57,7 @@ class TripletGMPNN(hk.Module):
         messages = (
             hk.Linear(size, name="message_receiver")(z)[:, None, :, :]
             + hk.Linear(size, name="message_sender")(z)[:, :, None, :]
-            + hk.Linear(size, name="message_edge")(edge_fts)
+            + hk.Linear(size, name="message_edge")(cast(jax.Array, edge_fts))
             + hk.Linear(size, name="message_graph")(graph_fts)[:, None, None, :]
         )
         messages = hk.nets.MLP([size, size], name="message_mlp")(jax.nn.relu(messages))
@@ -69,4 +72,4 @@ class TripletGMPNN(hk.Module):
         gate = hk.Linear(size, b_init=bias, name="gate_out")(jax.nn.relu(gate))
         gate = jax.nn.sigmoid(gate)
         nodes = nodes * gate + hidden * (1 - gate)
-        return nodes, jax.nn.relu(triplet_messages(z, edge_fts, graph_fts))
+        return nodes, jax.nn.relu(triplet_messages(z))

@@ -1,33 +1,26 @@
 """The model computes what the library's BaselineModel computes, on all 30 tasks."""
 
 import dataclasses
-from unittest import mock
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.problems.clrs import data, reference
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of, empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
-from evo_clrs.problems.clrs.tasks import CLRS30, TASKS, task
-from evo_clrs.problems.slot_function import SlotFunction, from_haiku
-from evo_clrs.slots import PROCESSOR, TRIPLET
-
-TRIPLET_GMPNN = clrs.get_processor_factory("triplet_gmpnn", use_ln=True, nb_triplet_fts=8)
-BATCH = 2
-OPTIONS = ModelOptions(hidden_size=8, gumbel_noise=False)
-PROTOCOL = dataclasses.replace(CLRS30, max_needle=1)
-
-# Compiling is most of the time here, and the steps are few.
-FAST_COMPILE = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_llvm_disable_expensive_passes": True,
-}
+from evo_clrs.problems.clrs.tasks import TASKS, task
+from tests.problems.clrs.side_by_side import (
+    BATCH,
+    FAST_COMPILE,
+    OPTIONS,
+    PROTOCOL,
+    both,
+    filled,
+    model_of,
+    samples,
+)
 
 # Parameters of Triplet-GMPNN at width 128, Table 3 of "EvoPrompting" (NeurIPS 2023).
 TABLE_3 = {
@@ -62,72 +55,6 @@ TABLE_3 = {
     "task_scheduling": 262333,
     "topological_sort": 660164,
 }
-
-
-def triplet_messages(z, edge_fts, graph_fts, nb_triplet_fts, out_size):
-    triplets = clrs.processors.get_triplet_msgs(z, edge_fts, graph_fts, nb_triplet_fts)
-    return hk.Linear(out_size)(jnp.max(triplets, axis=1))
-
-
-def samples(name: str) -> data.Pool:
-    pool = data.make_pool(task(name, PROTOCOL), PROTOCOL, "train", 4, BATCH, 1)
-    return jax.tree.map(jnp.asarray, pool)
-
-
-def filled(slot_name: str, options: ModelOptions, nodes: int, factory=TRIPLET_GMPNN):
-    size = options.size(BATCH, nodes)
-    if slot_name == "triplet":
-        return from_haiku(TRIPLET, triplet_messages, size)
-    return from_haiku(PROCESSOR, factory, size)
-
-
-def model_of(name: str, batch: data.Pool, slot: SlotFunction, options=OPTIONS) -> Model:
-    posed = task(name, PROTOCOL)
-    return Model(posed, categories_of(posed, batch), slot, options)
-
-
-def library_weights(baseline, features) -> dict:
-    """Random weights in the shapes of a BaselineModel, without its slow initialisation."""
-    shapes = jax.eval_shape(
-        lambda key: baseline.net_fn.init(key, [features], True, -1, False, False),
-        jax.random.PRNGKey(0),
-    )
-    random = np.random.default_rng(0)
-    return jax.tree.map(
-        lambda array: jnp.asarray(random.normal(size=array.shape) * 0.3, array.dtype), shapes
-    )
-
-
-def noiseless_sinkhorn(x, steps, temperature, zero_diagonal, noise_rng_key):
-    """Stands for the library's, which unrolls its loop and cannot leave out the noise."""
-    assert zero_diagonal
-    return log_sinkhorn(x, steps, temperature)
-
-
-def run(function, *arguments):
-    return jax.jit(function, compiler_options=FAST_COMPILE)(*arguments)
-
-
-def both(name: str, slot_name: str, factory=TRIPLET_GMPNN):
-    """Returns loss and predictions, ours and the reference's, with the same weights."""
-    posed, batch, key = task(name, PROTOCOL), samples(name), jax.random.PRNGKey(1)
-    feedback = data.feedback(posed, batch)
-    model = model_of(name, batch, filled(slot_name, OPTIONS, batch.nodes, factory))
-    baseline = reference.baseline(posed, feedback, factory, OPTIONS)
-    weights = library_weights(baseline, feedback.features)
-    params = reference.carry_weights(weights, model)
-
-    def ours(params, batch):
-        return model.loss(params, key, batch), model.predict(params, key, batch)
-
-    def theirs(weights, feedback):
-        loss = baseline._loss(weights, key, feedback, 0)
-        points, _ = baseline._predict(weights, key, feedback.features, 0, False, False)
-        return loss, {name: point.data for name, point in points.items()}
-
-    with mock.patch.object(clrs._src.decoders, "log_sinkhorn", noiseless_sinkhorn):
-        expected = run(theirs, weights, feedback)
-    return run(ours, params, batch), expected
 
 
 def assert_same(actual, expected) -> None:
@@ -170,7 +97,7 @@ def test_gumbel_noise_equals_the_library():
 
 def test_gumbel_noise_is_for_training_only():
     batch = samples("insertion_sort")
-    slot = filled("processor", OPTIONS, batch.nodes)
+    slot = filled("insertion_sort", "processor", OPTIONS, batch)
     noisy = dataclasses.replace(OPTIONS, gumbel_noise=True)
     keys = jax.random.PRNGKey(1), jax.random.PRNGKey(2)
     model = model_of("insertion_sort", batch, slot, noisy)
@@ -191,28 +118,13 @@ def test_parameters_equal_the_published_counts(name, slot_name):
         # The library had no hint `pivot` when the paper was written.
         features = tuple(feature for feature in posed.features if feature.name != "pivot")
         posed = dataclasses.replace(posed, features=features)
-    slot = filled(slot_name, options, batch.nodes)
+    slot = filled(name, slot_name, options, batch)
     assert Model(posed, categories_of(posed, batch), slot, options).parameters == TABLE_3[name]
-
-
-def test_rematerialising_changes_no_gradient():
-    batch, key = samples("dijkstra"), jax.random.PRNGKey(1)
-    slot = filled("processor", OPTIONS, batch.nodes)
-    plain = dataclasses.replace(OPTIONS, rematerialise=False)
-    model, other = model_of("dijkstra", batch, slot), model_of("dijkstra", batch, slot, plain)
-    params = model.init(jax.random.PRNGKey(0))
-    # Optimised code may round the recomputed step otherwise, and so break ties of max otherwise.
-    first, second = (run(jax.grad(m.loss), params, key, batch) for m in (model, other))
-    norm, difference = (
-        np.sqrt(sum(float(jnp.sum(array**2)) for array in jax.tree.leaves(tree)))
-        for tree in (first, jax.tree.map(jnp.subtract, first, second))
-    )
-    assert difference < 1e-5 * norm
 
 
 def test_fresh_weights_are_spread_as_haiku_spreads_them():
     batch, options = samples("bfs"), ModelOptions(hidden_size=64)
-    model = model_of("bfs", batch, filled("triplet", options, batch.nodes), options)
+    model = model_of("bfs", batch, filled("bfs", "triplet", options, batch), options)
     params = model.init(jax.random.PRNGKey(0))["model"]
     layer = params["triplet_gmpnn/node_out"]
     # A normal cut at two standard deviations has 0.8796 of its standard deviation.
@@ -225,7 +137,7 @@ def test_fresh_weights_are_spread_as_haiku_spreads_them():
 
 def test_labels_do_not_reach_a_prediction():
     batch, key = samples("bfs"), jax.random.PRNGKey(1)
-    model = model_of("bfs", batch, filled("processor", OPTIONS, batch.nodes))
+    model = model_of("bfs", batch, filled("bfs", "processor", OPTIONS, batch))
     params = model.init(jax.random.PRNGKey(0))
     blind = dataclasses.replace(batch, outputs={})
     hints = {name: array.at[1:].set(0) for name, array in batch.hints.items()}

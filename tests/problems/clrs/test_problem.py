@@ -100,7 +100,7 @@ def test_edge_embeddings_that_no_decoder_reads_are_not_live(jail):
 
 def test_sizes_are_those_of_training_then_validation():
     problem = make(train_lengths=(4, 7), validation_length=9)
-    assert problem.sizes == tuple(make_size(B=2, N=n, H=8, K=4) for n in (4, 7, 9))
+    assert problem.sizes == tuple(make_size(B=2, N=n, H=8, K=4, R=4) for n in (4, 7, 9))
 
 
 def test_equal_seeds_give_equal_scores_and_selection_data_other_ones(jail):

@@ -12,6 +12,7 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.errors import Rejected
 from evo_clrs.gates.liveness import live_arguments
 from evo_clrs.problems.clrs import data
+from evo_clrs.problems.clrs.edges import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.prediction import prediction_module
 from evo_clrs.problems.clrs.score import evaluate, make_scorer
@@ -30,9 +31,10 @@ def samples(name: str, count: int) -> data.Pool:
 
 def model_of(name: str, pool: data.Pool, batch_size: int, factory=None, slot=PROCESSOR) -> Model:
     factory = factory or clrs.get_processor_factory("mpnn", use_ln=True, nb_triplet_fts=0)
-    function = from_haiku(slot, factory, OPTIONS.size(batch_size, pool.nodes))
     posed = task(name, PROTOCOL)
-    return Model(posed, categories_of(posed, pool), function, OPTIONS)
+    categories = categories_of(posed, pool)
+    size = OPTIONS.size(batch_size, pool.nodes, count_channels(posed, categories))
+    return Model(posed, categories, from_haiku(slot, factory, size), OPTIONS)
 
 
 def raw_predictions(model: Model, pool: data.Pool) -> dict[str, jax.Array]:

@@ -9,7 +9,7 @@ from evo_clrs.errors import Rejected
 from evo_clrs.jail.jail import Jail
 from evo_clrs.proposers.grammar.survey import survey_proposals
 
-SIZES = [records.make_size(B=2, H=16, K=8, N=n) for n in (4, 6)]
+SIZES = [records.make_size(B=2, H=16, K=8, N=n, R=3) for n in (4, 6)]
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +42,15 @@ def check_relabelling(slot: slots.Slot, graph: records.Graph) -> None:
         (rng.normal(size=p.shape) / np.sqrt(max(p.shape[:1], default=1))).astype(p.dtype)
         for p in graph.parameters
     )
-    inputs = [rng.normal(size=t.at(sized.size)).astype(np.float32) for t in slot.inputs]
+    inputs = [rng.normal(size=t.at(sized.size)).astype(np.float32) for t in slot.arguments]
     inputs = [
         (x > 0).astype(np.float32) if tensor.name == "adj_mat" else x
-        for x, tensor in zip(inputs, slot.inputs, strict=True)
+        for x, tensor in zip(inputs, slot.arguments, strict=True)
     ]
     present = [t for t, s in zip(slot.outputs, sized.outputs, strict=True) if s is not None]
     order = rng.permutation(dict(sized.size)["N"])
     before = evaluated(sized, parameters, inputs)
-    after = evaluated(sized, parameters, relabelled(inputs, slot.inputs, order))
+    after = evaluated(sized, parameters, relabelled(inputs, slot.arguments, order))
     for want, got in zip(relabelled(before, present, order), after, strict=True):
         assert np.isfinite(got).all()
         np.testing.assert_allclose(got, want, rtol=2e-3, atol=2e-3)
