@@ -30,7 +30,9 @@ def unroll(
     """Runs steps 0 to the largest of `last`; differentiable in the parameters alone.
 
     Args:
-      step: one step; all its arrays but the parameters' have the batch as their first axis.
+      step: one step; all its arrays but the parameters' have the batch as their first axis. Its
+        features must depend on the index through random draws alone, which are drawn anew for
+        outputs.
       parameters: what gradients are wanted for, a tree of floating-point arrays.
       given: whatever else a step reads.
       start: the first state, a tree of floating-point arrays [B, ...].

@@ -10,10 +10,12 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.errors import UserError
 from evo_clrs.problems.clrs.data import (
     Pool,
+    draw_batch,
     feedback,
     fit_hints,
     make_pool,
     randomise_positions,
+    sort_by_length,
     take,
 )
 from evo_clrs.problems.clrs.tasks import CLRS30, TASKS, Protocol, sampler_options, task
@@ -198,3 +200,23 @@ def test_a_pool_is_frozen():
     pool = make_pool(task("bfs"), CLRS30, "train", length=4, count=1, seed=0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         pool.lengths = np.zeros(1)
+
+
+def test_buckets_hold_samples_of_similar_length_and_leave_none_out():
+    pool = sort_by_length(make_pool(task("bfs"), CLRS30, "train", 16, 40, 1))
+    assert np.all(np.diff(pool.lengths) >= 0)
+    marked = dataclasses.replace(pool, lengths=np.arange(40, dtype=np.int32))
+    drawn = [
+        np.asarray(draw_batch(jax.random.PRNGKey(i), marked, 8, 4, False).lengths)
+        for i in range(60)
+    ]
+    assert {tuple(np.unique(batch // 10)) for batch in drawn} == {(0,), (1,), (2,), (3,)}
+    assert set(np.concatenate(drawn)) == set(range(40))
+
+
+def test_one_bucket_is_the_whole_pool():
+    pool = make_pool(task("bfs"), CLRS30, "train", 8, 20, 1)
+    key = jax.random.PRNGKey(3)
+    batch = draw_batch(key, pool, 16, 1, False)
+    chosen = jax.random.randint(jax.random.split(key)[0], (16,), 0, 20)
+    np.testing.assert_array_equal(batch.inputs["adj"], pool.inputs["adj"][chosen])
