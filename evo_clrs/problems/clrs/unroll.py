@@ -85,8 +85,8 @@ def unroll(
         steps, number = _count(last)
 
         def body(carry: Any) -> Any:
-            index, of_following, of_ended, of_features, gradients = carry
-            added = index == steps
+            index, of_following, of_ended, gradients = carry
+            added, final = index == steps, index == number - 1
             place = jnp.minimum(index, length - 1)
             state = jax.lax.cond(
                 added, lambda: ended, lambda: jax.tree.map(lambda all_: all_[place], states)
@@ -95,7 +95,8 @@ def unroll(
                 lambda all_: jnp.where(added, jnp.zeros_like(all_[0]), all_[place]), of_emitted
             )
             _, pull = jax.vjp(lambda p, s: step(p, given, s, index), parameters, state)
-            new, of_state = pull((of_following, of_now, of_features))
+            of_its_features = jax.tree.map(lambda a: a * final.astype(a.dtype), of_features)
+            new, of_state = pull((of_following, of_now, of_its_features))
             gradients = jax.tree.map(jnp.add, gradients, new)
             # The added step stands for each sample's last one, and hands its cotangent to that.
             of_ended = jax.tree.map(lambda a, b: jnp.where(added, a, b), of_state, of_ended)
@@ -103,10 +104,10 @@ def unroll(
             of_state = jax.tree.map(
                 lambda a: jnp.where(added, 0, a), _select(last == index, both, of_state)
             )
-            return index - 1, of_state, of_ended, _zeros(of_features), gradients
+            return index - 1, of_state, of_ended, gradients
 
         nothing = _zeros(ended)
-        carry = (number - 1, nothing, nothing, of_features, _zeros(parameters))
+        carry = (number - 1, nothing, nothing, _zeros(parameters))
         gradients = jax.lax.while_loop(lambda carry: carry[0] >= 0, body, carry)[-1]
         return gradients, None, None, None
 
