@@ -192,15 +192,26 @@ class Jail:
         return answer.header, reader, layers_of(reader)
 
     def _started(self) -> "_Warm | macos.Spawned":
-        """Returns the warm process, started and known to confine its children."""
+        """Returns the warm process, started and known to confine its children.
+
+        One that is lost while it starts, as any process may be killed, is started once more.
+        """
         if self._warm is not None and self._warm.alive:
             return self._warm
-        self._stop()
-        self._warm = _start()
         try:
-            _, _, layers = self._exchange(self._warm, {}, Limits())
+            return self._restart()
+        except _Lost:
+            pass
+        try:
+            return self._restart()
         except _Lost as error:
             raise RuntimeError(f"the jail does not work: {error}") from None
+
+    def _restart(self) -> "_Warm | macos.Spawned":
+        """Starts a warm process in the place of any that there was; raises _Lost where it ends."""
+        self._stop()
+        self._warm = _start()
+        _, _, layers = self._exchange(self._warm, {}, Limits())
         lacking = missing(layers or ())
         if layers is None or (lacking and not self._weak):
             self._stop()
@@ -268,10 +279,8 @@ class _Warm:
         self._socket = ours
         try:
             hello = self.receive(0, _START_SECONDS)
-        except BaseException as error:
+        except BaseException:
             self.stop()
-            if isinstance(error, _Lost):
-                raise RuntimeError("the jail's warm process does not start") from None
             raise
         if "error" in hello.header:
             self.stop()

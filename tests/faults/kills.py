@@ -126,6 +126,7 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
             steps.tell()
         except BaseException:
             traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(code)
     killed, due, last = False, death.seconds, float("inf")

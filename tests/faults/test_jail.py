@@ -86,6 +86,21 @@ def test_a_trace_whose_process_was_killed_comes_out_the_same(jail, whole, victim
     assert hit >= count
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+def test_a_warm_process_that_is_killed_while_it_starts_is_started_again(jail, whole, delay):
+    graph, _ = whole
+    jail.close()
+    found, killed = trace_with_kills(jail, "warm", [delay])
+    assert len(killed) == 1
+    assert found.parameters == graph.parameters
+
+
+def test_a_jail_whose_warm_process_never_starts_says_so(jail):
+    jail.close()
+    with pytest.raises(RuntimeError, match="the jail does not work: "):
+        trace_with_kills(jail, "warm", [0.0] * 8)
+
+
 @pytest.mark.slow
 def test_a_jail_that_is_lost_twice_says_so(jail, whole):
     """A program that has the kernel kill everything around it must not stop the search."""
