@@ -33,6 +33,7 @@ _VERSION = maximum_supported_calling_convention_version
 _KEY = jax.core.ShapedArray((2,), np.dtype(np.uint32))
 _PLATFORM_INDEX = "tensor<i32>"
 _DEEPEST = 100  # regions within each other
+_MOST_DIMENSIONS = 32  # of an array: more make whoever counts its elements slow
 
 _ELEMENTS = {"float32": "f32", "uint32": "ui32", "float0": "i1"}
 _TYPE = re.compile(
@@ -383,6 +384,9 @@ def _check_type(type_: Any, seen: set[Any]) -> None:
     if type_ not in seen:
         if not _TYPE.fullmatch(str(type_)):
             raise Rejected("trace", f"arrays of type {str(type_)[:100]} are not allowed")
-        if math.prod(ir.RankedTensorType(type_).shape) >= 1 << 40:
+        shape = ir.RankedTensorType(type_).shape
+        if len(shape) > _MOST_DIMENSIONS:
+            raise Rejected("trace", f"an array has more than {_MOST_DIMENSIONS} dimensions")
+        if math.prod(shape) >= 1 << 40:
             raise Rejected("trace", f"an array of type {str(type_)[:100]} is too large")
         seen.add(type_)

@@ -270,8 +270,8 @@ class Storage:
         self._sources: dict[Value, frozenset[Value]] = {}
         self._stored: set[Value] = set()
         for operation, reads in zip(region.operations, self._reads, strict=True):
+            sources = self.sources(reads)
             for value in operation.results:
-                sources = self.sources(reads)
                 fused = value not in results and _fused(operation, readers.get(value, []))
                 if fused and len(sources) <= _MOST_SOURCES:
                     self._sources[value] = sources
@@ -338,7 +338,7 @@ def _short(operation: Operation) -> str:
 
 def operation_flops(operation: Operation) -> float:
     """Returns the FLOPs of one operation, its loops' and branches' regions left out."""
-    kind, size = _short(operation), operation.results[0].type.size
+    kind, size = _short(operation), max(result.type.size for result in operation.results)
     if kind in _MOVES:
         return 0.0
     if kind == "dot_general":

@@ -8,9 +8,9 @@ from evo_clrs.errors import Rejected
 from evo_clrs.gates.dataflow import Operation, Region, Type, Value
 
 # A few lines of nested `jax.jit` can stand for millions of operations.
-MAX_OPERATIONS = 200_000
+MAX_OPERATIONS = 400_000  # of all modules of a graph together
 MAX_DEPTH = 40  # calls and regions within each other
-MAX_VALUES = 20 * MAX_OPERATIONS  # handed over in calls; a call may take thousands
+MAX_VALUES = 10 * MAX_OPERATIONS  # read and made by them; one operation may take thousands
 
 # These change nothing where they do not change the type.
 _IDENTITIES = ("stablehlo.optimization_barrier", "stablehlo.convert", "stablehlo.reshape")
@@ -29,7 +29,37 @@ class Inlined:
     differs: bool
 
 
-def inline(functions: Mapping[str, Region], main: Region, known: Mapping[Value, int]) -> Inlined:
+class Tally:
+    """Counts what inlining comes to, so that no module takes its reader's time or memory."""
+
+    def __init__(self) -> None:
+        self._operations = 0
+        self._values = 0
+
+    def add(self, operations: int, values: int) -> None:
+        """Counts operations, and values that are read or made.
+
+        Raises:
+          Rejected: at stage `over_budget` when there are too many.
+        """
+        self._operations += operations
+        self._values += values
+        if self._operations > MAX_OPERATIONS:
+            raise Rejected("over_budget", f"more than {MAX_OPERATIONS} operations")
+        if self._values > MAX_VALUES:
+            raise Rejected("over_budget", f"operations read and make more than {MAX_VALUES} arrays")
+
+    def add_operation(self, operation: Operation) -> None:
+        """Counts one operation, its regions left out; raises Rejected as `add`."""
+        self.add(1, len(operation.operands) + len(operation.results))
+
+
+def inline(
+    functions: Mapping[str, Region],
+    main: Region,
+    known: Mapping[Value, int],
+    tally: Tally | None = None,
+) -> Inlined:
     """Returns a region with calls inlined, choices by a known index made, identities dropped.
 
     Args:
@@ -37,22 +67,30 @@ def inline(functions: Mapping[str, Region], main: Region, known: Mapping[Value, 
       main: the region.
       known: arguments of it whose number is known, that of the platform; they stay among its
         arguments.
+      tally: what was counted before and is to count with it.
 
     Raises:
       Rejected: at stage `over_budget` when that makes too many operations.
     """
-    inliner = _Inliner(functions, known)
+    inliner = _Inliner(functions, known, tally or Tally())
     return Inlined(inliner.inline(main, {}), inliner.differs)
 
 
-def alike(one: Region, other: Region, same: Mapping[Value, Value] | None = None) -> bool:
+def alike(
+    one: Region,
+    other: Region,
+    same: Mapping[Value, Value] | None = None,
+    tally: Tally | None = None,
+) -> bool:
     """Whether two regions hold the same operations in the same order.
 
     Args:
       one: a region.
       other: another one.
       same: values of `other` that stand for values of `one`; any other stands for itself.
+      tally: counts what is compared.
     """
+    tally = tally or Tally()
     stands_for = dict(same or {})
     stands_for.update(zip(other.arguments, one.arguments, strict=False))
 
@@ -62,13 +100,15 @@ def alike(one: Region, other: Region, same: Mapping[Value, Value] | None = None)
     if len(one.operations) != len(other.operations):
         return False
     for a, b in zip(one.operations, other.operations, strict=True):
+        tally.add_operation(a)
         if (a.name, a.attributes, len(a.regions)) != (b.name, b.attributes, len(b.regions)):
             return False
         if not matched(a.operands, b.operands):
             return False
         if [result.type for result in a.results] != [result.type for result in b.results]:
             return False
-        if not all(alike(x, y, stands_for) for x, y in zip(a.regions, b.regions, strict=True)):
+        pairs = zip(a.regions, b.regions, strict=True)
+        if not all(alike(x, y, stands_for, tally) for x, y in pairs):
             return False
         stands_for.update(zip(b.results, a.results, strict=True))
     return matched(one.results, other.results)
@@ -77,12 +117,11 @@ def alike(one: Region, other: Region, same: Mapping[Value, Value] | None = None)
 class _Inliner:
     """Copies a region with calls inlined, choices by a known index made, identities dropped."""
 
-    def __init__(self, functions: Mapping[str, Region], known: Mapping[Value, int]):
+    def __init__(self, functions: Mapping[str, Region], known: Mapping[Value, int], tally: Tally):
         self._functions = functions
         self._known = dict(known)
         self.differs = False
-        self._operations = 0
-        self._values = 0
+        self._tally = tally
         self._depth = 0
 
     def inline(self, region: Region, env: dict[Value, Value]) -> Region:
@@ -98,10 +137,9 @@ class _Inliner:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Rejected("over_budget", f"calls and loops nested more than {MAX_DEPTH} deep")
+        self._tally.add(0, len(region.arguments) + len(region.results))
         for operation in region.operations:
-            self._operations += 1
-            if self._operations > MAX_OPERATIONS:
-                raise Rejected("over_budget", f"more than {MAX_OPERATIONS} operations")
+            self._tally.add_operation(operation)
             operands = tuple(env[operand] for operand in operation.operands)
             replaced = self._replace(operation, operands, env, out)
             if replaced is None:
@@ -129,9 +167,6 @@ class _Inliner:
         elif operation.name == "stablehlo.composite":
             callee = operation.attribute("decomposition")
         if callee is not None:
-            self._values += len(operands)
-            if self._values > MAX_VALUES:
-                raise Rejected("over_budget", f"calls hand over more than {MAX_VALUES} arrays")
             function = self._functions[callee.removeprefix("@").strip('"')]
             return self._copy(function, dict(zip(function.arguments, operands, strict=True)), out)
         if operation.name == "stablehlo.case" and operands[0] in self._known:
@@ -147,11 +182,14 @@ class _Inliner:
     ) -> bool:
         """Whether all branches are alike, or only number the platforms in another way."""
         regions = choice.regions
+        self._tally.add(0, sum(1 + len(region.results) for region in regions))
         if not any(region.operations for region in regions):
             numbers = (env.get(value) for region in regions for value in region.results)
             if all(number in self._known for number in numbers):
                 return True
-        return all(region is chosen or alike(chosen, region) for region in regions)
+        return all(
+            region is chosen or alike(chosen, region, tally=self._tally) for region in regions
+        )
 
     def _emit(
         self,

@@ -28,8 +28,9 @@ def needs(program: Program) -> Needs:
                 table[result] = (operation.operands[0], *branches)
         else:
             returned = [value for region in operation.regions for value in region.results]
-            for result in operation.results:
-                table[result] = (*operation.operands, *returned)
+            first, others = operation.results[:1], operation.results[1:]
+            table.update(dict.fromkeys(first, (*operation.operands, *returned)))
+            table.update(dict.fromkeys(others, first))  # all of them need the same
     return table
 
 

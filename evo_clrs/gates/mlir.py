@@ -18,7 +18,7 @@ from jaxlib.mlir.dialects import stablehlo
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates.dataflow import CUSTOM_CALL, Operation, Program, Region, Type, Value
-from evo_clrs.gates.inline import inline
+from evo_clrs.gates.inline import Tally, inline
 from evo_clrs.records import Graph
 
 # Run on every module before it is read. jaxlib 0.10 has no inliner for `func.call`, so `inline.py`
@@ -27,7 +27,9 @@ PASSES = ("inline", "canonicalize", "cse", "symbol-dce")
 
 PLATFORM = "cpu"  # the platform that gates look at
 
-_LONG_ATTRIBUTE = 512  # characters; longer ones (tables of constants) are kept as a digest
+# Characters; longer ones (tables of constants) are kept as a digest. Those that tell what an
+# operation costs are shorter: arrays have few dimensions (`artefacts.verify`).
+_LONG_ATTRIBUTE = 2048
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,12 +72,14 @@ def read_graph(graph: Graph) -> GraphPrograms:
       Rejected: as `read`, and at stage `trace` when the bytes are no exports.
     """
     try:
+        tally = Tally()
         applied = [export.deserialize(bytearray(sized.apply)) for sized in graph.sizes]
+        init = export.deserialize(bytearray(graph.sizes[0].init))
         programs = GraphPrograms(
             graph=graph,
-            init=read(graph.sizes[0].init),
-            forward=tuple(_read_export(exported) for exported in applied),
-            backward=tuple(_read_export(exported.vjp()) for exported in applied),
+            init=_read_export(init, tally),
+            forward=tuple(_read_export(exported, tally) for exported in applied),
+            backward=tuple(_read_export(exported.vjp(), tally) for exported in applied),
         )
     except Rejected:
         raise
@@ -103,7 +107,7 @@ def _check_convention(programs: GraphPrograms) -> None:
         raise Rejected("trace", f"the export has arguments and results {found}, not {expected}")
 
 
-def _read_export(exported: export.Exported) -> Program:
+def _read_export(exported: export.Exported, tally: Tally | None = None) -> Program:
     platforms = exported.platforms
     first = platforms.index(PLATFORM) if PLATFORM in platforms else 0
     return _read(
@@ -111,6 +115,7 @@ def _read_export(exported: export.Exported) -> Program:
         platforms=(first, *(i for i in range(len(platforms)) if i != first)),
         kept=exported.module_kept_var_idx,
         arguments=len(exported.in_avals),
+        tally=tally,
     )
 
 
@@ -119,6 +124,7 @@ def _read(
     platforms: tuple[int, ...] = (0,),
     kept: tuple[int, ...] | None = None,
     arguments: int | None = None,
+    tally: Tally | None = None,
 ) -> Program:
     context = jax_mlir.make_ir_context()
     with context, ir.Location.unknown():
@@ -145,7 +151,7 @@ def _read(
     count = len(inputs) if arguments is None else arguments
     programs: list[Program] = []
     for platform in platforms:
-        found = inline(functions, main, dict.fromkeys(index, platform))
+        found = inline(functions, main, dict.fromkeys(index, platform), tally)
         body = Region(inputs, found.body.operations, found.body.results)
         programs.append(Program(body, positions, count, mentions))
         if not found.differs:
@@ -191,7 +197,9 @@ class _Reader:
 
     def __init__(self) -> None:
         self._values: dict[Any, Value] = {}
-        self._types: dict[Any, Type] = {}  # printing a type is what takes time
+        # Printing is what takes time, and many operations may share one large constant.
+        self._types: dict[Any, Type] = {}
+        self._texts: dict[Any, str] = {}
 
     def region(self, region: Any) -> Region:
         if len(region.blocks) != 1:
@@ -209,7 +217,7 @@ class _Reader:
         operands = tuple(self._values[operand] for operand in operation.operands)
         regions = tuple(self.region(region) for region in operation.regions)
         results = tuple(self._new(result) for result in operation.results)
-        return Operation(operation.name, _attributes(operation), operands, results, regions)
+        return Operation(operation.name, self._attributes(operation), operands, results, regions)
 
     def _new(self, value: Any) -> Value:
         type_ = value.type
@@ -218,12 +226,16 @@ class _Reader:
         self._values[value] = Value(self._types[type_])
         return self._values[value]
 
+    def _attributes(self, operation: Any) -> tuple[tuple[str, str], ...]:
+        """Returns the attributes as text; both ways of iterating them are understood."""
+        attributes = operation.attributes
+        names = [item if isinstance(item, str) else item.name for item in attributes]
+        return tuple(sorted((name, self._text(attributes[name])) for name in names))
 
-def _attributes(operation: Any) -> tuple[tuple[str, str], ...]:
-    """Returns the attributes as text; both ways that bindings have iterated them are understood."""
-    attributes = operation.attributes
-    names = [item if isinstance(item, str) else item.name for item in attributes]
-    return tuple(sorted((name, _attribute_text(attributes[name])) for name in names))
+    def _text(self, attribute: Any) -> str:
+        if attribute not in self._texts:
+            self._texts[attribute] = _attribute_text(attribute)
+        return self._texts[attribute]
 
 
 def _attribute_text(attribute: Any) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from evo_clrs.errors import Rejected
 from evo_clrs.gates.dataflow import Operation, Region, Type, Value
 
 Term = int  # position in `Terms`; a term comes after all that it is made of
@@ -24,6 +25,10 @@ _NEUTRAL = {
     "stablehlo.add": ("0.000000e+00", "0"),
     "stablehlo.multiply": ("1.000000e+00", "1"),
 }
+
+# Most steps from a term to one that it is made of, over all passes; see `Terms.below`. Loops with
+# thousands of carries, and thousands of parameters that look alike, take passes without end.
+MAX_STEPS = 5_000_000
 
 # Chains longer than this stay in pieces as they were written, to bound the work.
 MAX_CHAIN = 256
@@ -47,6 +52,7 @@ class Terms:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, bool, tuple[Term, ...]], Term] = {}
+        self._steps = 0
         self._splats: dict[Term, str] = {}
         # One entry for each term:
         self._labels: list[str] = []
@@ -196,15 +202,30 @@ class Terms:
         return sorted(range(len(carries)), key=lambda position: colours[position])
 
     def below(self, roots: Iterable[Term], depth: int = -1) -> list[Term]:
-        """Returns all terms in these terms that may read a region at `depth`, parts first."""
-        waiting = [root for root in set(roots) if self._levels[root] > depth]
+        """Returns all terms in these terms that may read a region at `depth`, parts first.
+
+        Every pass over terms begins here, so here they are counted.
+
+        Raises:
+          Rejected: at stage `over_budget` when passes take too long.
+        """
+        distinct = set(roots)
+        waiting = [root for root in distinct if self._levels[root] > depth]
         found = set(waiting)
+        self._count(len(distinct) + len(self._labels) // 64)  # `colours` copies a table of all
         while waiting:
-            for child in self._children[waiting.pop()]:
+            children = self._children[waiting.pop()]
+            self._count(1 + len(children))
+            for child in children:
                 if self._levels[child] > depth and child not in found:
                     found.add(child)
                     waiting.append(child)
         return sorted(found)
+
+    def _count(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            raise Rejected("over_budget", "its function takes too long to tell from others")
 
     # Colours.
 

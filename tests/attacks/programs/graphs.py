@@ -117,6 +117,35 @@ ATTACKS = (
         "nested|operations|recursion",
     ),
     _in_call(
+        "shifted_carries",
+        "has a loop hand on fourteen hundred numbers that only their place tells apart",
+        "turn = lambda i, c: (jnp.sin(c[-1]), *c[:-1])\n"
+        "z = z + jax.lax.fori_loop(0, 3, turn, (jax.lax.stop_gradient(z)[0, 0, 0],) * 1400)[7]",
+        "too long to tell from others",
+    ),
+    _in_call(
+        "alike_parameters",
+        "has hundreds of parameters that only their use tells apart, one after the other",
+        "w = [hk.get_parameter(f'w{i}', (), init=jnp.zeros) for i in range(200)]\n"
+        "z = z + sum(a * jnp.sin(b) for a, b in zip(w, w[1:]))",
+        "",
+        GRAPH,
+    ),
+    _in_call(
+        "many_dimensions",
+        "hides the length of a product from its estimate behind forty dimensions",
+        "z = z.reshape((1,) * 40 + z.shape).reshape(z.shape)",
+        "more than 32 dimensions",
+        "trace",
+    ),
+    _in_call(
+        "ragged_product",
+        "multiplies huge matrices by an operation of which JAX has its own name",
+        f"{_AWAY}w = jnp.ones((1, 20000, 20000)) * x[0, 0, 0]\n"
+        "z = z + jnp.sum(jax.lax.ragged_dot(w[0], w, jnp.array([20000], jnp.int32)))",
+        "FLOPs|GiB",
+    ),
+    _in_call(
         "platform",
         "is cheap where it is looked at and never ends on an accelerator",
         f"{_AWAY}loop = lambda x: jax.lax.while_loop("

@@ -86,6 +86,33 @@ ATTACKS = (
         r"ValueError: \[-1, -1, -1, -1, -1\]",
     ),
     _at_import(
+        "rare_calls",
+        "tries calls through which others have escaped: rings, keys, handles, mounts, x32",
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "calls = [(425, 8, 0), (319, 0, 0), (323, 1), (250, 0, -4, 0),\n"
+        "         (248, 0, 0, 0, 0, -2), (298, 0, 0, -1, -1, 0), (321, 0, 0, 0),\n"
+        "         (304, -100, 0, 0), (303, -100, 0, 0, 0), (434, 1, 0), (438, 3, 0, 0),\n"
+        "         (312, 1, 1, 0, 0, 0), (29, 1, 4096, 0o1777), (64, 1, 1, 0o1777),\n"
+        "         (68, 1, 0o1777), (240, 0, 0o102, 0, 0), (275, 0, 0, 1, 0, 1),\n"
+        "         (437, -100, 0, 0, 24), (0x40000002, 0, 0), (0x40000027,),\n"
+        "         (165, 0, 0, 0, 0, 0), (430, 0, 0), (428, -100, 0, 0), (444, 0, 0, 1),\n"
+        "         (222, 0, 0, 0), (300, 0, 0), (135, 0xffffffff), (154, 0, 0, 0),\n"
+        "         (158, 0x1003, 0), (308, 0, 0), (90, 0, 0), (141, 0, 0, -20),\n"
+        "         (203, 0, 8, 0), (155, 0, 0), (16, 0, 0x5412, 0)]\n"
+        "found = [call for call in calls if libc.syscall(*map(ctypes.c_long, call)) != -1]\n"
+        "raise ValueError(found)",
+        r"ValueError: \[\]",
+    ),
+    _at_import(
+        "other_interface",
+        "makes system calls by the interface of 32-bit programs, which has numbers of its own",
+        "import ctypes, mmap\npage = mmap.mmap(-1, 4096, prot=7)\n"
+        "page.write(bytes.fromhex('b814000000cd80c3'))\n"  # mov eax, 20 (getpid); int 0x80; ret
+        "code = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
+        "raise ValueError(ctypes.CFUNCTYPE(ctypes.c_long)(code)())",
+        "SIGSYS",
+    ),
+    _at_import(
         "tracing_others",
         "attaches to another process as a debugger does",
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"

@@ -128,6 +128,7 @@ ATTACKS = (
         "frame({'error': 'x' * 10**6})",
         "^x{400}$",
     ),
+    _raw("layers_again", "says that it was never confined", "frame({'layers': []})"),
     _raw("wrong_reason", "gives a list as its reason", "frame({'error': [1, 2]})"),
     _raw("empty", "sends a frame that holds nothing", "frame({})"),
     _changed(
@@ -308,6 +309,22 @@ ATTACKS = (
         "text.replace('stablehlo.add ', 'stablehlo.add ', 1).replace('module @', 'module @', 1)"
         ".replace('mhlo.num_replicas = 1', 'mhlo.num_replicas = 64')",
         "attribute mhlo.num_replicas is not allowed",
+    ),
+    _module(
+        "many_results",
+        "hands two thousand arrays through calls that double seventeen times",
+        "insert(text, '%evil:2000 = func.call @f17() : () -> (' + T + ')\\n').replace('\\n} loc(',"
+        " '\\n' + ''.join(calls) + '\\n} loc(', 1)\n"
+        "T = ', '.join(['tensor<f32>'] * 2000)\n"
+        "calls = ['func.func private @f0() -> (' + T + ') {\\n'\n"
+        "    '%c = stablehlo.constant dense<1.0> : tensor<f32>\\n'\n"
+        "    'return ' + ', '.join(['%c'] * 2000) + ' : ' + T + '\\n}\\n']\n"
+        "for i in range(1, 18):\n"
+        "    call = f':2000 = func.call @f{i - 1}() : () -> ({T})\\n'\n"
+        "    calls.append(f'func.func private @f{i}() -> ({T}) {{\\n%a{call}%b{call}return '\n"
+        "        + ', '.join(f'%b#{n}' for n in range(2000)) + f' : {T}\\n}}\\n')",
+        "read and make more than",
+        "over_budget",
     ),
     _module(
         "recursion",
