@@ -4,14 +4,17 @@ An options dataclass documents each field in the Attributes section of its docst
 sentence is the flag's help. Fields are int, float, bool, str, or tuples of int, float or str.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import flags
+
+from evo_clrs.errors import UserError
 
 _SCALARS: dict[Any, Callable[..., Any]] = {
     int: flags.DEFINE_integer,
@@ -55,19 +58,31 @@ def read(*options: type) -> dict[str, Any]:
     A flag that was not given stands for the dataclass's own default.
 
     Raises:
-      flags.Error: an entry of a list has the wrong type.
+      flags.Error: an entry of a list has the wrong type, or a dataclass refuses its values.
     """
     values: dict[str, Any] = {}
     for kind in options:
-        types = typing.get_type_hints(kind)
+        types, own = typing.get_type_hints(kind), {}
         for field in dataclasses.fields(kind):
             value: Any = flags.FLAGS[field.name].value
             if not flags.FLAGS[field.name].present:
                 value = field.default
             elif typing.get_origin(types[field.name]) is tuple:
                 value = _entries(field.name, value, typing.get_args(types[field.name])[0])
-            values[field.name] = value
+            own[field.name] = value
+        with checked():
+            kind(**own)
+        values |= own
     return values
+
+
+@contextlib.contextmanager
+def checked() -> Iterator[None]:
+    """Turns a complaint about what flags say into that of a bad flag, for its exit code."""
+    try:
+        yield
+    except UserError as error:
+        raise flags.Error(str(error)) from error
 
 
 def unused(*options: type) -> list[str]:

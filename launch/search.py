@@ -56,18 +56,20 @@ MAIN_FLAGS = (
 def main(arguments: Sequence[str]) -> None:
     """Builds what the flags name, runs it, and prints how it ended."""
     cli.expect_no_arguments(arguments)
-    kinds = (
-        *problems.options_of(PROBLEM.value),
-        strategies.options_type(STRATEGY.value),
-        islands.Options,
-        experiment.Settings,
-    )
+    with options.checked():
+        kinds = (
+            *problems.options_of(PROBLEM.value),
+            strategies.options_type(STRATEGY.value),
+            islands.Options,
+            experiment.Settings,
+        )
+        proposer = proposers.make(LM.value)
     settings = experiment.Settings(**options.read(experiment.Settings))
     problem = problems.make(PROBLEM.value, options.read(*problems.options_of(PROBLEM.value)))
     chosen = options.read(strategies.options_type(STRATEGY.value))
     mixing = islands.Options(**options.read(islands.Options))
-    strategy = strategies.make(STRATEGY.value, chosen, settings.seed, mixing)
-    proposer = proposers.make(LM.value)
+    with options.checked():
+        strategy = strategies.make(STRATEGY.value, chosen, settings.seed, mixing)
     experiment.check_seeds(problem)
     identity = {
         **{"problem": PROBLEM.value, "strategy": STRATEGY.value, "lm": LM.value},
@@ -79,12 +81,12 @@ def main(arguments: Sequence[str]) -> None:
         **{name: getattr(settings, name) for name in ("seed", "schedule", "lag")},
     }
     if settings.schedule == "steady" and not goes_steadily(strategy):
-        raise UserError(f"strategy {STRATEGY.value} goes by rounds: leave out --schedule=steady")
-    executor = executors.make(
-        EXECUTOR.value,
-        problem,
-        executors.Placement(WORKERS.value, PLATFORM.value, JOB_SECONDS.value, JOB_MEMORY.value),
-    )
+        raise flags.Error(f"strategy {STRATEGY.value} goes by rounds: leave out --schedule=steady")
+    with options.checked():
+        placement = executors.Placement(
+            WORKERS.value, PLATFORM.value, JOB_SECONDS.value, JOB_MEMORY.value
+        )
+        executor = executors.make(EXECUTOR.value, problem, placement)
     identity["platform"] = executor.platform
     repeats = {flag.name: flag.value for flag in (PROBLEM, STRATEGY, LM)} | options.read(*kinds)
     if unused := options.unused(*kinds):

@@ -72,6 +72,7 @@ class Options:
     cache: str = ""
 
     def __post_init__(self) -> None:
+        task(self.task)  # is there one of this name?
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, int | float) and not (value > 0 and math.isfinite(value)):
                 raise UserError(f"--{name} must be above zero, got {value}")
