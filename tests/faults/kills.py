@@ -6,14 +6,16 @@ Half of the kills of the parent fall at a random time. The other half fall at a 
 one of the SQL statements and of the calls that Python audits (opening, renaming, connecting,
 starting processes). A killed search is resumed, killed again, and so on to its end;
 what it then holds must be what an undisturbed one does, apart from times, and no process may be
-left. Workers, the jail's warm process and its keepers are killed at random times; the search goes
-on by itself. With `--gentle` the parent gets SIGTERM, and SIGKILL where it is still there five
+left. Workers, the jail's warm process and its keepers are killed at random times, several in one
+search, which goes on by itself; so far apart that none hits the same program twice, which is
+rejected for it. With `--gentle` the parent gets SIGTERM, and SIGKILL where it is still there five
 seconds later, as a cluster's job does whose machine is taken away. Exit code 0 if every search
 ended as the undisturbed one.
 """
 
 import argparse
 import collections
+import contextlib
 import ctypes
 import dataclasses
 import os
@@ -40,6 +42,7 @@ _RUN_SECONDS = 900.0  # for one session, on a busy machine
 _GENTLE_SECONDS = 5.0
 _ORPHAN_SECONDS = 60.0  # for what a killed process leaves behind to notice
 _GLANCE = 0.002
+_APART = 2  # evaluations between two kills within a search
 _UNCOUNTED = ("import", "compile", "exec", "marshal.loads", "object.__getattr__", "sys._getframe")
 
 
@@ -51,12 +54,14 @@ class Death:
       victim: one of `VICTIMS`.
       seconds: so long after the session began, or the victim was first seen; None for never.
       step: in so many steps; None for never.
+      pause: most seconds from when another one may be killed to when it is.
       gentle: whether SIGTERM comes first.
     """
 
     victim: str = "parent"
     seconds: float | None = None
     step: int | None = None
+    pause: float = 1.0
     gentle: bool = False
 
 
@@ -66,12 +71,12 @@ class Session:
 
     Attributes:
       code: its exit code, minus the signal that killed it.
-      killed: whether the victim was killed.
+      kills: how often the victim was killed.
       seconds: how long it took.
     """
 
     code: int
-    killed: bool
+    kills: int
     seconds: float
 
 
@@ -129,7 +134,8 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
             sys.stderr.flush()
         finally:
             os._exit(code)
-    killed, due, last = False, death.seconds, float("inf")
+    kills, due, last, enough = 0, death.seconds, float("inf"), 0
+    draws = random.Random(due)
     seen = started if death.victim == "parent" else None
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -137,23 +143,24 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
         if ended:
             break
         assert now - started < _RUN_SECONDS, f"the search does not end: see {log}"
-        if due is not None and not killed:
+        if due is not None and (not kills or recorded(folder) >= enough):
             victims = [pid] if death.victim == "parent" else find(death.victim, pid)
             if victims and seen is None:
                 seen = now
             if victims and seen is not None and now - seen >= due:
                 how = signal.SIGTERM if death.gentle else signal.SIGKILL
-                os.kill(random.Random(due).choice(victims), how)
-                killed = True
-        if death.gentle and last == float("inf") and (killed or counted.exists()):
-            killed, last = True, now + _GENTLE_SECONDS
+                os.kill(draws.choice(victims), how)
+                kills, seen, enough = kills + 1, None, recorded(folder) + _APART
+                due = None if death.victim == "parent" else draws.uniform(0, death.pause)
+        if death.gentle and last == float("inf") and (kills or counted.exists()):
+            kills, last = 1, now + _GENTLE_SECONDS
         if now > last:
             os.kill(pid, signal.SIGKILL)
-        time.sleep(_GLANCE)
+        time.sleep(_GLANCE if not kills else 20 * _GLANCE)
     code = os.waitstatus_to_exitcode(status)
     bury_orphans()
-    killed |= code == -signal.SIGKILL
-    return Session(code, killed, time.monotonic() - started)
+    kills = kills or int(code == -signal.SIGKILL)
+    return Session(code, kills, time.monotonic() - started)
 
 
 def find(victim: str, parent: int) -> list[int]:
@@ -203,6 +210,15 @@ def bury_orphans() -> None:
             time.sleep(0.01)
 
 
+def recorded(folder: Path) -> int:
+    """Returns how many evaluations a running search has recorded."""
+    with contextlib.suppress(sqlite3.Error):
+        name = f"{(folder / 'run.sqlite').absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(name, uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM evaluations").fetchone()[0])
+    return 0
+
+
 def progress(folder: Path) -> str:
     """Says how far a search has come, in a word for the figures."""
     try:
@@ -244,8 +260,8 @@ class Trial:
         for _ in range(1000):
             death = self._death()
             ending = session(self._run, folder, death)
-            if ending.killed:
-                self.kills[("by step" if death.step else "by time")] += 1
+            if ending.kills:
+                self.kills[("by step" if death.step else "by time")] += ending.kills
                 self.kills[progress(folder)] += 1
                 if death.gentle:
                     self.kills[_ENDINGS.get(ending.code, "left by itself")] += 1
@@ -265,8 +281,11 @@ class Trial:
         like = self._like
         if like.victim == "parent" and self._draws.random() < 0.5:
             return dataclasses.replace(like, step=self._draws.randint(1, self.steps))
-        reach = self.seconds / 2  # sessions that go on have less to do
-        return dataclasses.replace(like, seconds=self._draws.uniform(0, reach))
+        # Sessions that go on have less to do, and further kills need their time.
+        reach = self.seconds / (2 if like.victim == "parent" else 10)
+        return dataclasses.replace(
+            like, seconds=self._draws.uniform(0, reach), pause=self.seconds / 10
+        )
 
     def _new(self) -> Path:
         self._made += 1

@@ -1,5 +1,6 @@
 """Short searches to be disturbed, and what is compared of them afterwards."""
 
+import functools
 import importlib
 import io
 import json
@@ -27,6 +28,11 @@ _CLRS = (
     *("--train_count=32", "--validation_count=8", "--selection_count=8", *_SMALL),
     *("--rounds=1", "--prompts_per_round=1", "--finalists=1"),
 )
+# Small networks, which compile in no time; one worker, so that kills have order.
+_NETWORK = (
+    *("--problem=mnist1d", "--seeds=linear,mlp", "--train_steps=4", "--validate_every=2"),
+    *(*_SMALL, "--workers=1", "--max_error=1.1"),
+)
 # Nothing is traced or trained: designs are read, and their scores looked up in a made-up table.
 _DESIGNS = ("--problem=nasbench201", *_SMALL)
 _LAPT = (
@@ -53,24 +59,29 @@ def _launched(*arguments: str) -> Callable[[Path], None]:
     return run
 
 
-def _toy(folder: Path) -> None:
+def _toy(folder: Path, rounds: int = 2) -> None:
     with Store.open(folder, ToyProblem.identity) as store:
-        toy_run.run(store)
+        toy_run.run(store, options={**toy_run.OPTIONS, "rounds": rounds})
 
 
 def make(name: str, home: Path) -> Callable[[Path], None]:
     """Returns a run by its name; it takes its folder, and keeps what it needs in `home`.
 
     Args:
-      name: one of `NAMES`. `toy` traces programs in the jail, `clrs` trains them too.
+      name: one of `NAMES`. `toy` and the longer `jail` trace programs in the jail, `clrs` and the
+        quicker `network` train them too.
       home: an existing folder.
     """
-    if name in ("toy", "clrs"):
+    if name in ("toy", "jail", "clrs", "network"):
         importlib.import_module("evo_clrs.gates.artefacts")  # JAX, for all sessions at once
     if name == "toy":
         return _toy
+    if name == "jail":
+        return functools.partial(_toy, rounds=5)
     if name == "clrs":
         return _launched(*_CLRS)
+    if name == "network":
+        return _launched(*_NETWORK)
     table = home / "cifar10.json"
     if not table.exists():
         write_cells(table, "cifar10")
@@ -80,7 +91,7 @@ def make(name: str, home: Path) -> Callable[[Path], None]:
     return _launched(*_DESIGNS, f"--table={table}")
 
 
-NAMES = ("designs", "lapt", "toy", "clrs")
+NAMES = ("designs", "lapt", "toy", "jail", "clrs", "network")
 
 # Columns that tell how long something took or when it was.
 _TIMES = ("time", "wall_seconds", "seconds", "trace_seconds", "compile_seconds", "train_seconds")
