@@ -349,6 +349,8 @@ def operation_flops(operation: Operation) -> float:
     body = sum(_body_flops(region) for region in operation.regions)
     if kind == "reduce":
         return float(given * body)
+    if kind == "map":
+        return float(size * body)
     if kind in ("reduce_window", "select_and_scatter"):
         return float(size * math.prod(_numbers(operation.attribute("window_dimensions"))) * body)
     if kind == "sort":
@@ -362,9 +364,13 @@ def operation_flops(operation: Operation) -> float:
     return float(size * (TRANSCENDENTAL_FLOPS if kind in _TRANSCENDENTAL else 1))
 
 
-def _body_flops(region: Region) -> int:
-    """Returns the FLOPs of what is done for each element: one for each scalar that is made."""
-    return sum(result.type.size for inner in walk(region) for result in inner.results)
+def _body_flops(region: Region) -> float:
+    """Returns the FLOPs of what is done for each element, at least one for each scalar made."""
+    return sum(
+        max(operation_flops(inner), sum(result.type.size for result in inner.results))
+        for inner in walk(region)
+        if inner.results
+    )
 
 
 def _contracted(operation: Operation) -> int:

@@ -162,3 +162,24 @@ def test_a_long_chain_takes_no_more_memory_to_judge_than_its_length():
 
     storage = Storage(mlir.read(jax.jit(chain).lower(array(8, 8)).as_text()).body)
     assert max(map(len, storage._sources.values())) <= 96
+
+
+def test_what_is_done_for_each_element_is_counted_whatever_it_is():
+    body = """
+^bb0(%a: tensor<f32>):
+  %w = stablehlo.constant dense<1.0> : tensor<5x7xf32>
+  %v = stablehlo.constant dense<1.0> : tensor<7x5xf32>
+  %p = stablehlo.dot_general %w, %v, contracting_dims = [1] x [0]
+    : (tensor<5x7xf32>, tensor<7x5xf32>) -> tensor<5x5xf32>
+  %q = stablehlo.slice %p [0:1, 0:1] : (tensor<5x5xf32>) -> tensor<1x1xf32>
+  %s = stablehlo.reshape %q : (tensor<1x1xf32>) -> tensor<f32>
+  %r = stablehlo.sine %a : tensor<f32>
+  %t = stablehlo.add %s, %r : tensor<f32>
+  stablehlo.return %t : tensor<f32>"""
+    text = f"""func.func public @main(%x: tensor<100xf32>) -> tensor<100xf32> {{
+  %0 = "stablehlo.map"(%x) ({{ {body}
+  }}) {{dimensions = array<i64: 0>}} : (tensor<100xf32>) -> tensor<100xf32>
+  return %0 : tensor<100xf32> }}"""
+    product, sine = 2 * 5 * 5 * 7, TRANSCENDENTAL_FLOPS
+    flops = program_cost(mlir.read(text)).flops
+    assert 100 * (product + sine) <= flops <= 100 * (product + sine + 100)
