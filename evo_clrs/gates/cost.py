@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.dataflow import Operation, Program, Region, Value, walk
+from evo_clrs.gates.dataflow import BARRIER, Operation, Program, Region, Value, walk
 from evo_clrs.gates.liveness import without_dead_code
 from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
@@ -270,6 +270,10 @@ class Storage:
         self._sources: dict[Value, frozenset[Value]] = {}
         self._stored: set[Value] = set()
         for operation, reads in zip(region.operations, self._reads, strict=True):
+            if operation.name == BARRIER:  # what it hands on was stored before it
+                pairs = zip(operation.results, operation.operands, strict=True)
+                self._sources.update({value: self.sources([given]) for value, given in pairs})
+                continue
             sources = self.sources(reads)
             for value in operation.results:
                 fused = value not in results and _fused(operation, readers.get(value, []))
@@ -339,7 +343,7 @@ def _short(operation: Operation) -> str:
 def operation_flops(operation: Operation) -> float:
     """Returns the FLOPs of one operation, its loops' and branches' regions left out."""
     kind, size = _short(operation), max(result.type.size for result in operation.results)
-    if kind in _MOVES:
+    if kind in _MOVES or operation.name == BARRIER:
         return 0.0
     if kind == "dot_general":
         return 2.0 * size * _contracted(operation)

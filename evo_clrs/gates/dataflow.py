@@ -4,6 +4,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+# It hands on what it gets, each array at its place, but a compiler must have all of them first.
+BARRIER = "stablehlo.optimization_barrier"
 CUSTOM_CALL = "custom_call "  # before the name of what is called, in `Program.mentions`
 
 _BITS = {"i1": 8, "pred": 8, "index": 64}

@@ -13,7 +13,7 @@ MAX_DEPTH = 40  # calls and regions within each other
 MAX_VALUES = 10 * MAX_OPERATIONS  # read and made by them; one operation may take thousands
 
 # These change nothing where they do not change the type.
-_IDENTITIES = ("stablehlo.optimization_barrier", "stablehlo.convert", "stablehlo.reshape")
+_IDENTITIES = ("stablehlo.convert", "stablehlo.reshape")
 
 
 @dataclasses.dataclass(frozen=True)

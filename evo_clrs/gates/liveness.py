@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.dataflow import Operation, Program, Region, Value, walk
+from evo_clrs.gates.dataflow import BARRIER, Operation, Program, Region, Value, walk
 from evo_clrs.gates.mlir import GraphPrograms
 from evo_clrs.records import Graph
 
@@ -22,6 +22,9 @@ def needs(program: Program) -> Needs:
     for operation in walk(program.body):
         if operation.name == "stablehlo.while":
             _needs_of_loop(operation, table)
+        elif operation.name == BARRIER:
+            pairs = zip(operation.results, operation.operands, strict=True)
+            table.update({result: (operand,) for result, operand in pairs})
         elif operation.name in ("stablehlo.case", "stablehlo.if"):
             for position, result in enumerate(operation.results):
                 branches = (region.results[position] for region in operation.regions)
@@ -96,6 +99,8 @@ def _alive_operation(operation: Operation, live: Collection[Value]) -> Operation
             Region(keep(condition.arguments), condition.operations, condition.results),
             Region(keep(body.arguments), body.operations, keep(body.results)),
         )
+    elif operation.name == BARRIER:
+        operands, results = keep(operands), keep(results)
     elif operation.name in ("stablehlo.case", "stablehlo.if"):
         results = keep(results)
         regions = tuple(

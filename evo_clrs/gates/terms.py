@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from evo_clrs.errors import Rejected
-from evo_clrs.gates.dataflow import Operation, Region, Type, Value
+from evo_clrs.gates.dataflow import BARRIER, Operation, Region, Type, Value
 
 Term = int  # position in `Terms`; a term comes after all that it is made of
 
@@ -308,6 +308,8 @@ class _Evaluation:
 
     def _operation(self, operation: Operation, depth: int) -> list[Term]:
         terms, operands = self._terms, [self._env[operand] for operand in operation.operands]
+        if operation.name == BARRIER:
+            return operands
         if operation.name == "stablehlo.while":
             return self._loop(operation, operands, depth)
         if operation.name in ("stablehlo.case", "stablehlo.if"):

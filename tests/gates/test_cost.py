@@ -183,3 +183,14 @@ def test_what_is_done_for_each_element_is_counted_whatever_it_is():
     product, sine = 2 * 5 * 5 * 7, TRANSCENDENTAL_FLOPS
     flops = program_cost(mlir.read(text)).flops
     assert 100 * (product + sine) <= flops <= 100 * (product + sine + 100)
+
+
+def test_what_a_barrier_holds_back_is_stored():
+    def run(x):
+        arrays = [jnp.sin(jnp.arange(1 << 20) * x * i) for i in range(8)]
+        return sum(map(jnp.sum, jax.lax.optimization_barrier(arrays)))
+
+    lowered = jax.jit(run).lower(jnp.float32(1))
+    held = lowered.compile().memory_analysis().temp_size_in_bytes
+    predicted = program_cost(mlir.read(lowered.as_text())).peak_bytes
+    assert (8 * 4) << 20 <= held <= predicted < 1.2 * held

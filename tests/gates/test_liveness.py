@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evo_clrs.gates import mlir
-from evo_clrs.gates.dataflow import walk
+from evo_clrs.gates.dataflow import BARRIER, walk
 from evo_clrs.gates.liveness import (
     inert,
     live_arguments,
@@ -144,3 +144,16 @@ class TestInert:
 
     def test_a_program_that_only_reads_its_inputs_is_not_inert(self):
         assert not inert(self.graph(lambda nodes, edges: (nodes, edges)), {0})
+
+
+def test_a_barrier_hands_on_each_array_at_its_place():
+    def run(x, y):
+        first, second = jax.lax.optimization_barrier((jnp.sin(x), jnp.cos(y)))
+        return first, second * 2.0
+
+    text = jax.jit(run).lower(1.0, 2.0).as_text()
+    assert output_dependencies(text) == (frozenset({0}), frozenset({1}))
+    half = jax.jit(lambda x, y: run(x, y)[1]).lower(1.0, 2.0).as_text()
+    program = without_dead_code(mlir.read(half))
+    (barrier,) = [o for o in program.body.operations if o.name == BARRIER]
+    assert len(barrier.operands) == len(barrier.results) == 1
