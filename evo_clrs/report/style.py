@@ -71,6 +71,10 @@ svg .label { fill: var(--soft); } svg .tick { fill: var(--soft); font-size: 12px
 .off { fill-opacity: 0.25; }
 .best-line { fill: none; stroke: var(--accent); stroke-width: 2.2; stroke-linejoin: round; }
 .front-line { fill: none; stroke: var(--good); stroke-width: 1.8; stroke-dasharray: 5 4; }
+.interval { stroke: var(--accent); stroke-width: 2.2; stroke-linecap: round; }
+.each { fill: var(--card); stroke: var(--accent); stroke-width: 1.2; }
+.zero { stroke: var(--soft); stroke-width: 1.4; }
+.better { fill: var(--good); } .worse { fill: var(--bad); }
 .bar { fill: var(--bar); } .bar.scored { fill: var(--accent); }
 .kin { fill: none; stroke: var(--faint); stroke-width: 1.3; }
 .node { fill: var(--paper); stroke: var(--faint); } .seed-node { fill: var(--seed-soft);

@@ -4,7 +4,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from evo_clrs.report.style import SHEET
 from evo_clrs.report.text import for_html, short
+
+_GROUND = '<rect width="100%" height="100%" fill="var(--card)"/>'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,13 @@ def drawing(width: int, height: int, label: str, parts: Sequence[str]) -> str:
         + "".join(parts)
         + "</svg>"
     )
+
+
+def file(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+    """Returns the text of an SVG file that carries its own style sheet and ground."""
+    inner = drawing(width, height, label, [f"<style>{SHEET}</style>", _GROUND, *parts])
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+    return inner.replace("<svg ", head, 1) + "\n"
 
 
 def text(x: float, y: float, words: object, style: str = "", anchor: str = "start") -> str:
