@@ -19,7 +19,7 @@ from evo_clrs.report import grid
 from evo_clrs.report.comparisons import sheet as comparison_sheet
 from evo_clrs.report.table3 import sheet as table3_sheet
 from evo_clrs.store import files
-from launch import cli
+from launch import cli, options
 
 RESULTS = flags.DEFINE_list("results", [], "Files of result lines, or folders that hold some.")
 PROGRAMS = flags.DEFINE_list(
@@ -43,8 +43,11 @@ def main(arguments: Sequence[str]) -> None:
     cli.expect_no_arguments(arguments)
     if not RESULTS.value and not TABLE3.value:
         raise flags.Error("give --results=FILE_OR_FOLDER,... or --table3")
-    for name in TASKS.value:
-        tasks.task(name)  # raises where there is none
+    with options.checked():
+        for name in TASKS.value:
+            tasks.task(name)  # raises where there is none
+    if LOOKED_AT.value < 0:
+        raise flags.Error(f"--looked_at must be 0 or more, got {LOOKED_AT.value}")
     folder = Path(OUT.value) if OUT.value else None
     if folder is not None:
         with files.explaining(folder):

@@ -19,10 +19,8 @@ def looked_at(names: Sequence[str], given: int = 0) -> LookedAt:
       given: the number, if a person said it; 0 to find out.
 
     Raises:
-      UserError: the summary of a run is missing or damaged, or the number is negative.
+      UserError: the summary of a run is missing or damaged.
     """
-    if given < 0:
-        raise UserError(f"--looked_at must be above zero, got {given}")
     if given:
         return LookedAt(given, "as told by --looked_at")
     runs = dict.fromkeys(name.rpartition(":")[0] for name in names if ":" in name)

@@ -90,9 +90,9 @@ def test_published_and_reached_stand_side_by_side(tmp_path):
     [
         ((), 2, "give --results=FILE_OR_FOLDER,... or --table3"),
         (("--results=nowhere",), 1, "there is no such file or folder"),
-        (("--table3", "--tasks=bsf"), 1, "unknown task 'bsf'"),
+        (("--table3", "--tasks=bsf"), 2, "unknown task 'bsf'"),
         (("--results=FILE", "--programs=theirs"), 1, "no result of program 'theirs'"),
-        (("--results=FILE", "--looked_at=-1"), 1, "--looked_at must be above zero"),
+        (("--results=FILE", "--looked_at=-1"), 2, "--looked_at must be 0 or more"),
         (("--results=FILE", "--baseline=gmpnn"), 1, "gmpnn has no result"),
         (("--results=FILE", "--out=FILE"), 1, "this is a file, not a folder"),
     ],
