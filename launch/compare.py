@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _compared(trainings: pairing.Trainings) -> paired.Comparison:
     chosen = pairing.choose(trainings, PROGRAMS.value, BASELINE.value)
-    looked_at = picked.looked_at([program.name for program in chosen], LOOKED_AT.value)
+    looked_at = picked.looked_at([program.argument for program in chosen], LOOKED_AT.value)
     return paired.compare(trainings, chosen, BASELINE.value, TASKS.value, looked_at)
 
 

@@ -207,7 +207,7 @@ def baseline_of(trainings: Trainings, program: Program, name: str = "") -> Progr
     some = [result for task in tasks for result in trainings.of(program, task).values()]
     seeds = tuple(sorted({result.seed for result in some})) or (0,)
     flags = protocol.flags_like(some[0] if some else None)
-    missing = [protocol.Missing(name, program.slot, task, seeds, flags) for task in tasks]
+    missing = [protocol.Missing(name, task, seeds, flags) for task in tasks]
     raise UserError(
         f"{name} has no result to compare {program.name} with; train it: "
         + "; ".join(protocol.commands(missing))

@@ -23,17 +23,19 @@ class Program:
       identity: identity of its text.
       slot: the slot it fills.
       name: what to call it, unlike any other's.
+      argument: what launch.train is told to train it.
     """
 
     identity: str
     slot: str
     name: str
+    argument: str = dataclasses.field(default="", compare=False)
 
 
 @functools.cache
 def packaged(slot: str, name: str) -> Program:
     """Returns a program that comes with the package."""
-    return Program(program_text.identity(programs.load(slot)[name]), slot, name)
+    return Program(program_text.identity(programs.load(slot)[name]), slot, name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,15 +143,18 @@ def is_baseline(program: Program, name: str = "") -> bool:
 
 def _named(results: Iterable[Result]) -> dict[tuple[str, str], Program]:
     """Returns the program of each (identity, slot), named by its first line."""
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], Result] = {}
     for result in results:
-        first.setdefault((result.program, result.slot), result.name)
-    names = list(first.values())
+        first.setdefault((result.program, result.slot), result)
+    names = [result.name for result in first.values()]
     return {
         (identity, slot): Program(
-            identity, slot, name if names.count(name) == 1 else f"{name} ({identity[:8]})"
+            identity,
+            slot,
+            result.name if names.count(result.name) == 1 else f"{result.name} ({identity[:8]})",
+            protocol.argument_of(result),
         )
-        for (identity, slot), name in first.items()
+        for (identity, slot), result in first.items()
     }
 
 
@@ -277,5 +282,5 @@ def _lacking(
             why = f"{side.name} was not trained from them"
             left_out.append(LeftOut(program.name, task, seeds, why))
             flags = protocol.flags_like(like)
-            missing.append(protocol.Missing(side.name, side.slot, task, seeds, flags))
+            missing.append(protocol.Missing(side.argument, task, seeds, flags))
     return tuple(left_out), tuple(missing)

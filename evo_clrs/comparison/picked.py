@@ -15,7 +15,7 @@ def looked_at(names: Sequence[str], given: int = 0) -> LookedAt:
     which is stricter than need be; every program from elsewhere counts once.
 
     Args:
-      names: names of the programs compared; `RUN:PROGRAM` for one of a run.
+      names: what launch.train was told to train; `RUN:PROGRAM` for one of a run.
       given: the number, if a person said it; 0 to find out.
 
     Raises:

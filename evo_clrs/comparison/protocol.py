@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from evo_clrs.problems.clrs.problem import Options
@@ -67,14 +68,12 @@ class Missing:
 
     Attributes:
       program: name of a packaged program, a file, or RUN:PROGRAM.
-      slot: the slot it fills.
       task: the task.
       seeds: training seeds.
       flags: flags that set other options than the full protocol's.
     """
 
     program: str
-    slot: str
     task: str
     seeds: tuple[int, ...]
     flags: tuple[str, ...] = ()
@@ -90,6 +89,21 @@ def flags_like(result: Result | None) -> tuple[str, ...]:
     )
 
 
+def argument_of(result: Result) -> str:
+    """Returns what launch.train was told to train: a path where the name is only its end."""
+    try:
+        words = shlex.split(result.command)
+    except ValueError:
+        return result.name
+    run, _, which = result.name.rpartition(":")
+    for word in words:
+        if run and Path(word.rpartition(":")[0]).name == Path(run).name:
+            return f"{word.rpartition(':')[0]}:{which}"
+        if word == f"{Path(word).parent / result.name}.py" or word == f"{result.name}.py":
+            return word
+    return result.name
+
+
 def commands(missing: Iterable[Missing]) -> tuple[str, ...]:
     """Returns the commands that do trainings; what differs in its task only shares a command."""
     tasks: dict[Missing, dict[str, None]] = {}
@@ -97,7 +111,7 @@ def commands(missing: Iterable[Missing]) -> tuple[str, ...]:
         tasks.setdefault(dataclasses.replace(each, task=""), {})[each.task] = None
     told = []
     for each, names in tasks.items():
-        parts = ["python", "-m", "launch.train", each.program, f"--slot={each.slot}"]
+        parts = ["python", "-m", "launch.train", each.program]
         parts += [f"--tasks={','.join(names)}", f"--seeds={','.join(map(str, each.seeds))}"]
         told.append(" ".join(map(shlex.quote, (*parts, *each.flags))))
     return tuple(told)

@@ -182,7 +182,7 @@ def _reached(results: Sequence[Result]) -> Reached | None:
 def _missing(entries: Sequence[Entry]) -> list[protocol.Missing]:
     """Returns the trainings that were not done; what is inert is never trained."""
     return [
-        protocol.Missing(entry.program, entry.slot, entry.task, _SEEDS)
+        protocol.Missing(entry.program, entry.task, _SEEDS)
         for entry in entries
         if entry.program and entry.reached is None and not entry.inert
     ]

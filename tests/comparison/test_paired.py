@@ -100,7 +100,7 @@ def test_an_untrained_baseline_is_told_with_its_command():
     with pytest.raises(UserError) as told:
         compare(seeds("gmpnn", "bfs", [0.1, 0.2], options=SMALL))
     assert (
-        "python -m launch.train triplet_gmpnn --slot=processor --tasks=bfs --seeds=0,1 "
+        "python -m launch.train triplet_gmpnn --tasks=bfs --seeds=0,1 "
         "--train_steps=300 --hidden_size=16"
     ) in str(told.value)
 
@@ -108,7 +108,7 @@ def test_an_untrained_baseline_is_told_with_its_command():
 def test_missing_tasks_share_a_command():
     results = [*better(1), *seeds("gmpnn", "dfs", TEN[:2]), *seeds("gmpnn", "heapsort", TEN[:2])]
     assert compare(results).commands == (
-        "python -m launch.train triplet_gmpnn --slot=processor --tasks=dfs,heapsort --seeds=0,1",
+        "python -m launch.train triplet_gmpnn --tasks=dfs,heapsort --seeds=0,1",
     )
 
 

@@ -123,6 +123,23 @@ def test_the_baseline_of_a_slot_is_known_by_its_text_and_not_by_its_name():
     assert pairing.choose(trainings, []) == [trainings.find(BASELINE)]
 
 
+@pytest.mark.parametrize(
+    ("name", "told", "argument"),
+    [
+        ("laptop:#7", "runs/laptop:best", "runs/laptop:#7"),
+        ("mine", "here/mine.py", "here/mine.py"),
+        ("mine", "mine.py", "mine.py"),
+        ("gmpnn", "gmpnn", "gmpnn"),
+        ("mine", "'", "mine"),
+    ],
+)
+def test_a_program_is_trained_again_from_where_it_was(name, told, argument):
+    command = f"python -m launch.train gmpnn {told} --tasks=bfs --out=runs/train"
+    results = [result(name, seed=1, command=command), result(BASELINE)]
+    missing = [each for each in paired(results, name).missing if each.seeds == (0,)]
+    assert [each.program for each in missing] == [argument]
+
+
 def test_unknown_programs_and_lonely_baselines_are_told():
     trainings = gather([result(BASELINE)])
     with pytest.raises(UserError, match="no result of program 'mine'; there are results of: tri"):

@@ -32,9 +32,8 @@ def test_nothing_trained_is_a_dash_with_the_command_that_trains_it(kept):
     assert rows[1]["published"] == "99.99 ± 0.01" and rows[1]["Ibarz 2022"] == "–"
     assert rows[3]["published"] == "77.98 ± 2.49" and rows[3]["parameters"] == "–"
     assert table.commands == (
-        "python -m launch.train triplet_gmpnn --slot=processor --tasks=bfs,binary_search "
-        "--seeds=0,1,2",
-        "python -m launch.train max_mean --slot=triplet --tasks=bfs --seeds=0,1,2",
+        "python -m launch.train triplet_gmpnn --tasks=bfs,binary_search --seeds=0,1,2",
+        "python -m launch.train max_mean --tasks=bfs --seeds=0,1,2",
     )
 
 

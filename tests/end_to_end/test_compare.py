@@ -48,7 +48,7 @@ def test_a_comparison_is_printed_and_kept(tmp_path):
         assert "2 equal lines, counted once" in text
         assert "line 19 is damaged and passed over" in text
         assert (
-            "python -m launch.train triplet_gmpnn --slot=processor --tasks=bfs --seeds=7 "
+            "python -m launch.train triplet_gmpnn --tasks=bfs --seeds=7 "
             "--train_steps=300 --hidden_size=16"
         ) in text
     assert markdown.count("Reduced protocol") == 2  # of two tables
@@ -57,8 +57,10 @@ def test_a_comparison_is_printed_and_kept(tmp_path):
 
 def test_a_program_of_a_run_is_corrected_for_all_that_the_run_looked_at(tmp_path):
     (tmp_path / "summary.json").write_text('{"counts": {"proposed": 48}}')
-    name = f"{tmp_path}:#7"
-    results = [*seeds("triplet_gmpnn", "bfs", SEVEN), *seeds(name, "bfs", [0.9] * 7)]
+    name = f"{tmp_path.name}:#7"
+    trained = f"python -m launch.train {tmp_path}:best --tasks=bfs"
+    ours = seeds(name, "bfs", [0.9] * 7, command=trained)
+    results = [*seeds("triplet_gmpnn", "bfs", SEVEN), *ours]
     path = write(tmp_path / "results.jsonl", results)
     out = f"--out={tmp_path}/out"
     assert compare(f"--results={path}", f"--programs={name}", out).returncode == 0
@@ -79,7 +81,7 @@ def test_published_and_reached_stand_side_by_side(tmp_path):
     assert ours["reached"]["mean"] == pytest.approx(100 * sum(SEVEN) / 7)
     assert ours["parameters"] == ours["published_parameters"] == 523_963
     assert winner["program"] == "max_mean" and winner["reached"] is None
-    assert "launch.train max_mean --slot=triplet --tasks=bfs --seeds=0,1,2" in done.stdout
+    assert "launch.train max_mean --tasks=bfs --seeds=0,1,2" in done.stdout
     kept = (tmp_path / "out" / "counts.json").read_text()
     again = compare("--table3", f"--results={path}", "--tasks=bfs", f"--out={tmp_path}/out")
     assert again.stderr == "" and (tmp_path / "out" / "counts.json").read_text() == kept
