@@ -6,6 +6,7 @@ from typing import Protocol
 
 from evo_clrs.errors import UserError
 from evo_clrs.records import Evaluation, Work
+from evo_clrs.training.rungs import Rung
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Job:
       split: the split to score on: `validation` in a search, `selection` to pick a winner.
       seeds: training seeds.
       fingerprint: of the work, by which its score may be known already.
+      rungs: what the training must have reached on its way, see `problems.base.Stoppable`.
     """
 
     work: Work
     split: str
     seeds: tuple[int, ...]
     fingerprint: str = ""
+    rungs: tuple[Rung, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,8 @@ def main() -> None:
         except FrameError:
             return
         try:
-            evaluation = problem.evaluate(job.work, job.split, job.seeds)
+            rungs = {"rungs": job.rungs} if job.rungs else {}  # not every problem has them
+            evaluation = problem.evaluate(job.work, job.split, job.seeds, **rungs)
         except Rejected as rejection:
             evaluation = Evaluation("rejected", rejection.stage, rejection.reason)
         except UserError:
