@@ -46,8 +46,7 @@ class Settings:
         that many tells old, whatever took how long.
       rungs: training steps at which a program that falls behind is stopped; empty for none. They
         must be steps that are followed by a look at validation data. Seeds are never stopped.
-      keep: share of the programs told so far at a rung that a program must be among to go on,
-        by the fitness it would have there.
+      keep: share of the programs at a rung that go on, by the fitness they would have there.
       least_at_rung: programs that must have been told at a rung before any is stopped there.
     """
 

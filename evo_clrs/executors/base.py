@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from evo_clrs.errors import UserError
+from evo_clrs.problems.base import Problem, Stoppable
 from evo_clrs.records import Evaluation, Work
 from evo_clrs.training.rungs import Rung
 
@@ -26,6 +27,14 @@ class Job:
     seeds: tuple[int, ...]
     fingerprint: str = ""
     rungs: tuple[Rung, ...] = ()
+
+
+def evaluate(problem: Problem, job: Job) -> Evaluation:
+    """Returns what a problem makes of a job; raises what its `evaluate` does."""
+    if not job.rungs:
+        return problem.evaluate(job.work, job.split, job.seeds)
+    assert isinstance(problem, Stoppable)  # see `stopping.check`
+    return problem.evaluate(job.work, job.split, job.seeds, job.rungs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Rungs on training steps: a training that falls behind the others at one of them is stopped.
 
 The rule is that of successive halving, asked of each training as it comes and never taken back
-(the stopping variant of asynchronous successive halving): at a rung, go on if no worse than the
-`keep` best share of those that reached that rung before. Pure: what a training needs depends on
-what it is told of others, not on who trains when.
+(the stopping variant of asynchronous successive halving): at a rung a training goes on if it is
+among the best share of those that reached that rung before and itself. Pure: what a training needs
+depends on what was told of others, not on who trains when.
 
 References: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
 Optimization", AISTATS 2016, https://arxiv.org/abs/1502.07943; Li, Jamieson, Rostamizadeh, Gonina,
@@ -25,7 +25,7 @@ class Halving:
 
     Attributes:
       steps: steps done at each rung, ascending; none stops nothing.
-      keep: share of those told at a rung that goes on; 1 stops nothing and watches.
+      keep: share of those at a rung that goes on (1 / eta of the papers); 1 stops nothing.
       least: how many must have been told at a rung before anything is stopped there.
 
     Raises:
@@ -46,23 +46,22 @@ class Halving:
             raise UserError(f"--least_at_rung must be 1 or more, got {self.least}")
 
     def thresholds(self, told: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """Returns the worst value at each rung with which a training goes on.
+        """Returns the worst value at each rung with which one more training goes on.
 
         Args:
           told: for each training told so far, its value at each rung that it reached, in order;
             more is better. One that was stopped at a rung reached it, and none after.
 
         Returns:
-          At each rung, the worst of the `keep` best values told there, their number rounded up;
-          minus infinity where too few were told.
+          With n values told at a rung, the k-th best of them, k = floor(keep (n + 1)) and at least
+          1; minus infinity where k is more than n, or too few were told.
         """
         found = []
         for rung in range(len(self.steps)):
             values = sorted((own[rung] for own in told if len(own) > rung), reverse=True)
-            if len(values) < self.least:
-                found.append(-math.inf)
-            else:
-                found.append(values[math.ceil(round(self.keep * len(values), 9)) - 1])
+            going_on = max(1, math.floor(round(self.keep * (len(values) + 1), 9)))
+            free = len(values) < self.least or going_on > len(values)
+            found.append(-math.inf if free else values[going_on - 1])
         return tuple(found)
 
 
