@@ -31,13 +31,13 @@ class Stopping:
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
         """Takes in candidates that the strategy is told; each function counts once."""
-        for candidate in candidates:
+        names = [metric_at(step) for step in self._halving.steps]
+        for candidate in candidates if names else ():
             evaluation = candidate.evaluation
             if evaluation is None or not evaluation.scored or evaluation.reused_from is not None:
                 continue
             assert evaluation.facts is not None
             metrics = evaluation.metrics
-            names = [metric_at(step) for step in self._halving.steps]
             reached = [metrics[name] for name in names if name in metrics]
             values = [fitness_at(self._problem, evaluation.facts, score) for score in reached]
             self._told.append(values)

@@ -111,6 +111,7 @@ def _report(
             for halving in _settings(curves, settings.least_at_rung)
         ],
         "options": dict(given),
+        "curves": dataclasses.asdict(curves) | {"looks": list(curves.looks)},
         "trainings": list(trained),
     }
     (folder / "rungs.json").write_text(json.dumps(result, indent=1) + "\n")
