@@ -115,17 +115,14 @@ def test_equal_seeds_give_equal_scores_and_selection_data_other_ones(jail):
     assert 0 <= selected.metrics["accuracy"] <= 1
 
 
-def test_a_training_that_is_stopped_scores_as_one_of_so_many_steps(jail):
+def test_a_training_that_is_stopped_has_the_score_that_the_whole_one_had_there(jail):
     problem = make(train_steps=6, validate_every=2)
     assert list(problem.looks) == [2, 4]
     source = programs.load("processor")["deep_sets"]
     graph = jail.trace(problem.slot, source, problem.sizes)
     whole = problem.evaluate(graph, "validation", (0,), (Rung(2), Rung(4)))
-    assert whole.metrics.items() >= problem.evaluate(graph, "validation", (0,)).metrics.items()
     assert whole.stage == "scored" and whole.budget == {"steps": 6}
     stopped = problem.evaluate(graph, "validation", (0, 1), (Rung(2), Rung(4, 1.1)))
-    short = make(train_steps=4, validate_every=2).evaluate(graph, "validation", (0,))
-    assert stopped.metrics["val_accuracy"] == pytest.approx(short.metrics["val_accuracy"])
     assert stopped.metrics["val_accuracy"] == whole.metrics["val_accuracy_at_4"]
     assert stopped.metrics["val_accuracy_at_2"] == whole.metrics["val_accuracy_at_2"]
     assert (stopped.stage, stopped.seeds) == ("stopped", (0,))  # not trained from the second seed
