@@ -7,7 +7,7 @@ resumed one are the same code, and a run killed anywhere goes on as if it had no
 import collections
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from evo_clrs.errors import Rejected, UserError
@@ -22,8 +22,10 @@ from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
 from evo_clrs.scoring import Scoring
 from evo_clrs.slots import Slot
+from evo_clrs.stopping import Stopping
 from evo_clrs.store import Store, selection, summary
 from evo_clrs.strategies.base import Learner, Steady, Strategy
+from evo_clrs.training.rungs import Halving
 
 SCHEDULES = ("rounds", "steady")
 
@@ -42,6 +44,10 @@ class Settings:
         round: each request is asked when the one `lag` before it was told).
       lag: in the steady schedule, how many requests are under way: what a request draws from is
         that many tells old, whatever took how long.
+      rungs: training steps at which a program that falls behind is stopped; empty for none. They
+        must be steps that are followed by a look at validation data. Seeds are never stopped.
+      keep: share of the programs at a rung that go on, by the fitness they would have there.
+      least_at_rung: programs that must have been told at a rung before any is stopped there.
     """
 
     seed: int = 0
@@ -49,6 +55,9 @@ class Settings:
     selection_trainings: int = 3
     schedule: str = "rounds"
     lag: int = 4
+    rungs: tuple[int, ...] = ()
+    keep: float = 0.5
+    least_at_rung: int = 6
 
     def __post_init__(self) -> None:
         for name in ("finalists", "selection_trainings", "lag"):
@@ -58,6 +67,23 @@ class Settings:
             raise UserError(
                 f"--schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
             )
+        Halving(self.rungs, self.keep, self.least_at_rung)  # refuses what is out of range
+
+    @property
+    def halving(self) -> Halving:
+        """When trainings are stopped early."""
+        return Halving(self.rungs, self.keep, self.least_at_rung)
+
+    @property
+    def identity(self) -> Mapping[str, str | int | float]:
+        """Those of the settings that shape what a search comes to."""
+        told: dict[str, str | int | float] = {
+            name: getattr(self, name) for name in ("seed", "schedule", "lag")
+        }
+        if self.rungs:
+            told["rungs"] = ",".join(map(str, self.rungs))
+            told |= {name: getattr(self, name) for name in ("keep", "least_at_rung")}
+        return told
 
 
 class Experiment:
@@ -81,7 +107,8 @@ class Experiment:
         self._store = store
         self._progress = progress
         self._settings = settings
-        self._scoring = Scoring(problem, executor, jail, store, progress)
+        self._stopping = Stopping(problem, settings.halving)
+        self._scoring = Scoring(problem, executor, jail, store, progress, self._stopping)
         self._next_index = len(problem.seeds())
         self._learnt = 0
         self._clock = time.monotonic()
@@ -96,6 +123,7 @@ class Experiment:
         seeds = self._scoring.score(self._seed_candidates())
         _refuse_broken(seeds)
         self._strategy.tell(seeds)
+        self._stopping.tell(seeds)
         self._end_round()
         if self._settings.schedule == "rounds":
             self._go_by_rounds()
@@ -109,7 +137,9 @@ class Experiment:
             if requests[0].operation == "principles":
                 self._learn(requests[0])
             else:
-                self._strategy.tell(self._scoring.score(self._children(requests)))
+                children = self._scoring.score(self._children(requests))
+                self._strategy.tell(children)
+                self._stopping.tell(children)
             self._end_round()
 
     def _go_steadily(self) -> None:
@@ -126,7 +156,9 @@ class Experiment:
                 if request is not None:
                     under_way.append(self._scoring.admit_all(self._children([request])))
             if under_way:
-                strategy.tell_one(self._scoring.finished(under_way.popleft()))
+                children = self._scoring.finished(under_way.popleft())
+                strategy.tell_one(children)
+                self._stopping.tell(children)
                 self._end_round()
 
     def _learn(self, request: Request) -> None:
@@ -228,13 +260,17 @@ class Experiment:
                 self._record_selection(waiting.pop(future), future.result())
 
     def _finalists(self) -> Sequence[Candidate]:
-        """The best programs of the search and all seeds that were scored, each once."""
+        """The best programs of the search and all seeds that were scored, each once.
+
+        Programs whose training was stopped early are left out, unless all were.
+        """
         everybody = self._store.candidates()
         ranked = self._strategy.best(len(everybody))
         fittest: dict[str, Candidate] = {}
-        for candidate in ranked:
-            if candidate.request is not None:
-                fittest.setdefault(candidate.program, candidate)
+        bred = [candidate for candidate in ranked if candidate.request is not None]
+        whole = [c for c in bred if c.evaluation is not None and not c.evaluation.stopped]
+        for candidate in whole or bred:
+            fittest.setdefault(candidate.program, candidate)
         children = list(fittest.values())[: self._settings.finalists]
         seeds = [c for c in everybody if c.request is None]
         chosen = {candidate.index: candidate for candidate in [*seeds, *children]}

@@ -23,6 +23,13 @@ REJECTION_STAGES = (
     "failed",  # training broke, ran out of memory or time, or gave non-finite values
 )
 
+# All stages at which a way can end.
+STAGES = (
+    *REJECTION_STAGES,
+    "stopped",  # training fell behind at a rung: the score is that of the steps done
+    "scored",
+)
+
 
 def make_size(**dimensions: int) -> Size:
     """Returns the `Size` with these dimensions, e.g. `make_size(B=32, N=16, H=128, K=8)`."""
@@ -241,13 +248,15 @@ class Evaluation:
     Attributes:
       status: `scored` or `rejected`.
       stage: `scored`, or where it was rejected: one of `REJECTION_STAGES`. A candidate whose
-        score was reused has status `scored` and stage `duplicate_text` or `duplicate_graph`.
-      reason: why it was rejected, in one line; empty when scored.
+        score was reused has status `scored` and stage `duplicate_text` or `duplicate_graph`, one
+        whose training was stopped early status `scored` and stage `stopped`.
+      reason: why it was rejected or stopped, in one line; else empty.
       metrics: what was measured, e.g. num_params, val_accuracy, val_error, fitness.
       facts: what the graph gate found; None if it was not reached.
       cost: what it took.
       seeds: training seeds behind the metrics.
-      budget: the training budget behind the metrics, e.g. `{"steps": 2000}`.
+      budget: the training budget behind the metrics, e.g. `{"steps": 2000}`; with the steps
+        planned where it was stopped, e.g. `{"steps": 500, "planned_steps": 2000}`.
       reused_from: index of the candidate whose score this is, if it was not trained itself.
     """
 
@@ -265,6 +274,11 @@ class Evaluation:
     def scored(self) -> bool:
         """Whether the candidate has a score, its own or a reused one."""
         return self.status == "scored"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the score, its own or a reused one, is of a training that was stopped early."""
+        return "planned_steps" in self.budget
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Problem
 from evo_clrs.records import Candidate, Cost, Design, Evaluation, Facts, Work
 from evo_clrs.report.progress import Progress
+from evo_clrs.stopping import Stopping
 from evo_clrs.store import Store
 
 
@@ -46,6 +47,7 @@ class Scoring:
         jail: Jail | None,
         store: Store,
         progress: Progress,
+        stopping: Stopping,
     ):
         """Takes up where the store stands: functions that were scored before are known."""
         self._problem = problem
@@ -53,6 +55,7 @@ class Scoring:
         self._jail = jail
         self._store = store
         self._progress = progress
+        self._stopping = stopping
         self._training: dict[Future[Evaluation], _Admitted] = {}
         self._twins: dict[int, list[_Admitted]] = {}
         self._first_with: dict[str, int] = {}
@@ -104,7 +107,13 @@ class Scoring:
         if twin != candidate.index:
             self._follow(_Admitted(candidate, facts, cost, "duplicate_graph"), twin)
             return
-        job = Job(work, "validation", self._problem.training_seeds, facts.fingerprint)
+        job = Job(
+            work,
+            "validation",
+            self._problem.training_seeds,
+            facts.fingerprint,
+            self._stopping.rungs(candidate, facts),
+        )
         future, admitted = self._executor.submit(job), _Admitted(candidate, facts, cost)
         if future.done():
             self._record(admitted, future.result())

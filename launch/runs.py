@@ -88,10 +88,12 @@ def progress(store: Store, total: int) -> Progress:
     shown = Progress(total, done=len(known))
     duplicate = sum(evaluation.stage.startswith("duplicate") for evaluation in known)
     scored = sum(evaluation.stage == "scored" for evaluation in known)
-    rejected = len(known) - scored - duplicate
+    stopped = sum(evaluation.stage == "stopped" for evaluation in known)
+    rejected = len(known) - scored - duplicate - stopped
+    counts = {"scored": scored, "duplicate": duplicate, "rejected": rejected}
     best = store.best()
     shown.update(
-        counts={"scored": scored, "duplicate": duplicate, "rejected": rejected},
+        counts=counts | ({"stopped": stopped} if stopped else {}),
         best=best.evaluation.metrics["fitness"] if best and best.evaluation else None,
     )
     return shown

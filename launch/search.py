@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from evo_clrs import executors, experiment, problems, proposers, strategies
+from evo_clrs import executors, experiment, problems, proposers, stopping, strategies
 from evo_clrs.errors import UserError
 from evo_clrs.executors.cached import CachedExecutor
 from evo_clrs.jail.jail import Jail
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     with options.checked():
         strategy = strategies.make(STRATEGY.value, chosen, settings.seed, mixing)
     experiment.check_seeds(problem)
+    stopping.check(problem, settings.halving)
     identity = {
         **{"problem": PROBLEM.value, "strategy": STRATEGY.value, "lm": LM.value},
         "slot": problem.slot.name,
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> None:
         **chosen,
         **vars(mixing),
         **_teach(strategy, problem),
-        **{name: getattr(settings, name) for name in ("seed", "schedule", "lag")},
+        **settings.identity,
     }
     if settings.schedule == "steady" and not goes_steadily(strategy):
         raise flags.Error(f"strategy {STRATEGY.value} goes by rounds: leave out --schedule=steady")

@@ -172,19 +172,24 @@ def test_an_interrupted_run_asks_nothing_twice(whole):
     assert Interrupted.asked == [0, 1, 2, 3, 3]
 
 
-def kill_and_resume(folder, steps):
+def kill_and_resume(folder, steps, rungs=()):
     """Runs the toy search with a kill after each of these numbers of steps, then to its end."""
     command = [sys.executable, "-m", "tests.toy_run", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     kills = 0
     for number in steps:
         done = subprocess.run(
-            [*command, str(number)], env=environment, cwd=ROOT, timeout=120, capture_output=True
+            [*command, str(number), *map(str, rungs)],
+            env=environment,
+            cwd=ROOT,
+            timeout=120,
+            capture_output=True,
         )
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         kills += 1
+    command += ["0", *map(str, rungs)]
     done = subprocess.run(command, env=environment, cwd=ROOT, timeout=120, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return kills
@@ -196,6 +201,17 @@ def test_a_run_killed_at_many_points_ends_as_if_it_had_not_been(whole, tmp_path)
     assert kills >= 6
     with Store.read(tmp_path / "run") as store:
         assert toy_run.outcome(store) == before
+
+
+@pytest.mark.slow
+def test_a_run_with_rungs_killed_at_many_points_ends_as_if_it_had_not_been(tmp_path):
+    whole, rungs = Store.in_memory(ToyProblem.identity), (10, 20)
+    toy_run.run(whole, rungs=rungs)
+    assert any(c.evaluation.stopped for c in whole.candidates())
+    kills = kill_and_resume(tmp_path / "run", [5, 6, 7, 8, 9, 10], rungs)
+    assert kills >= 4
+    with Store.read(tmp_path / "run") as store:
+        assert toy_run.outcome(store) == toy_run.outcome(whole)
 
 
 @pytest.mark.slow

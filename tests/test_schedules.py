@@ -15,14 +15,16 @@ import pytest
 
 from evo_clrs import experiment, scoring, strategies
 from evo_clrs.errors import UserError
+from evo_clrs.executors.base import evaluate
 from evo_clrs.jail.jail import Jail
 from evo_clrs.proposers.grammar.proposer import Grammar
 from evo_clrs.randomness import generator
 from evo_clrs.records import Cost, Evaluation, Facts, Proposal
 from evo_clrs.report.progress import Progress
 from evo_clrs.slots import CELL
-from evo_clrs.store import Store
+from evo_clrs.store import Store, selection, summarise
 from evo_clrs.strategies import islands
+from evo_clrs.training.rungs import Climb
 from tests import toy_run
 from tests.toy import ToyProblem
 
@@ -62,6 +64,29 @@ class Cells:
         error = evaluation.metrics["val_error"]
         added = {"num_params": facts.parameters, "flops": 1.0, "fitness": -facts.parameters * error}
         return {**evaluation.metrics, **added}
+
+
+class Climbing(Cells):
+    """The same cells, validated on the way: some are slow to begin with."""
+
+    looks = range(10, 40, 10)
+
+    def evaluate(self, work, split, seeds, rungs=()):
+        whole = super().evaluate(work, split, seeds)
+        if not whole.scored:
+            return whole
+        climb = Climb(rungs)
+        slowness = generator(0, f"slowness {work.arch}").random()
+        accuracy = whole.metrics["val_accuracy"]
+        for step in self.looks:
+            if climb(step, accuracy * (step / 40) ** slowness):
+                accuracy = climb.scores[step]
+                break
+        metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy, **climb.metrics}
+        if split != "validation":
+            metrics["accuracy"] = accuracy
+        budget = climb.budget(40)
+        return Evaluation("scored", climb.stage, climb.reason, metrics, budget=budget, seeds=seeds)
 
 
 class Workers:
@@ -120,7 +145,7 @@ class Workers:
         if self._more():
             self.idle += passed * (self.workers - len(self._running))
         self._now, _, job, future = heapq.heappop(self._running)
-        future.set_result(self._problem.evaluate(job.work, job.split, job.seeds))
+        future.set_result(evaluate(self._problem, job))
         self._start()
 
 
@@ -146,10 +171,12 @@ def _numbered(number):
 def search(monkeypatch):
     """Runs a search with simulated workers."""
 
-    def run(store, strategy, workers, schedule="steady", lag=4, proposer=None):
+    def run(store, strategy, workers, schedule="steady", lag=4, proposer=None, rungs=()):
         monkeypatch.setattr(scoring, "wait", workers.wait)
         monkeypatch.setattr(experiment, "wait", workers.wait)
-        settings = experiment.Settings(seed=1, finalists=2, schedule=schedule, lag=lag)
+        settings = experiment.Settings(
+            seed=1, finalists=2, schedule=schedule, lag=lag, rungs=rungs, least_at_rung=2
+        )
         experiment.Experiment(
             workers._problem,
             strategy,
@@ -202,6 +229,56 @@ def test_interrupted_searches_end_as_uninterrupted_ones(name, schedule, mixing, 
         workers = Workers(Cells(), order=order, ends_after=ends_after)
         try:
             search(store, made(name, mixing), workers, schedule)
+            break
+        except KeyboardInterrupt:
+            interrupted += 1
+    assert interrupted > 8
+    assert toy_run.outcome(store) == toy_run.outcome(whole)
+
+
+@schedules
+def test_which_trainings_are_stopped_depends_on_neither_order_nor_number_of_workers(
+    schedule, search
+):
+    outcomes = []
+    for workers, order in ((2, 0), (2, 1), (9, 2), (1, 3)):
+        store = new_store()
+        simulated = Workers(Climbing(), workers, order)
+        search(store, made("evoprompting"), simulated, schedule, rungs=(10, 20))
+        outcomes.append(toy_run.outcome(store))
+    stages = [c.evaluation.stage for c in store.candidates()]
+    assert 10 < stages.count("stopped") < 50
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+@schedules
+def test_programs_that_were_stopped_are_counted_once_and_not_chosen(schedule, search):
+    store = search(new_store(), made("random"), Workers(Climbing()), schedule, rungs=(10, 20))
+    stopped = [c for c in store.candidates() if c.evaluation.stopped]
+    assert stopped and all(c.request is not None and c.evaluation.scored for c in stopped)
+    own = [c.evaluation for c in stopped if c.evaluation.reused_from is None]
+    assert all(e.stage == "stopped" and "was needed" in e.reason for e in own)
+    assert {tuple(e.budget.items()) for e in own} == {
+        (("steps", 10), ("planned_steps", 40)),
+        (("steps", 20), ("planned_steps", 40)),
+    }
+    counts = summarise(store)["counts"]
+    assert counts["stopped"] == len(own)
+    assert sum(counts.values()) == 2 * counts["proposed"]
+    chosen = [selected.candidate for selected in selection.read(store)]
+    assert len(chosen) == 4 and not any(c.evaluation.stopped for c in chosen)
+    assert not store.best().evaluation.stopped
+
+
+@schedules
+def test_interrupted_searches_stop_the_same_trainings(schedule, search):
+    whole, store = new_store(), new_store()
+    search(whole, made("evoprompting"), Workers(Climbing()), schedule, rungs=(10, 20))
+    interrupted = 0
+    for order, ends_after in enumerate(itertools.cycle([0, 1, 4, 2, 9])):
+        workers = Workers(Climbing(), order=order, ends_after=ends_after)
+        try:
+            search(store, made("evoprompting"), workers, schedule, rungs=(10, 20))
             break
         except KeyboardInterrupt:
             interrupted += 1

@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from evo_clrs import programs
 from evo_clrs.errors import Rejected
-from evo_clrs.executors.base import Job
+from evo_clrs.executors.base import Job, evaluate
 from evo_clrs.gates import cost, fingerprint, mlir
 from evo_clrs.records import Cost, Evaluation, Facts, Graph, make_size
 from evo_clrs.slots import PROCESSOR
+from evo_clrs.training.rungs import Climb, Rung
 
 
 class ToyProblem:
@@ -27,6 +28,7 @@ class ToyProblem:
     training_seeds = (0,)
     instant = False
     remark = ""
+    looks = range(10, 40, 10)
 
     def __init__(self, seeds: Mapping[str, str] | None = None, failing: Sequence[str] = ()):
         packaged = programs.load("processor")
@@ -51,16 +53,30 @@ class ToyProblem:
             fingerprint=fingerprint.fingerprint(read),
         )
 
-    def evaluate(self, graph: Graph, split: str, seeds: Sequence[int]) -> Evaluation:
+    def evaluate(
+        self, graph: Graph, split: str, seeds: Sequence[int], rungs: Sequence[Rung] = ()
+    ) -> Evaluation:
         self.evaluated += 1
         print_ = fingerprint.fingerprint(graph)
         if print_ in self._failing:
             raise Rejected("failed", "loss is not finite at step 1")
         accuracy = 0.5 + int(print_[:4], 16) / 2**17
-        metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy}
+        climb = Climb(rungs)
+        for step in self.looks:
+            early = accuracy * step / self.looks.stop - int(print_[4:8], 16) / 2**19
+            if climb(step, early):
+                accuracy = max(climb.scores.values())
+                break
+        metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy, **climb.metrics}
         if split == "selection":
             metrics["accuracy"] = accuracy - 0.01 * (seeds[0] % 2)
-        return Evaluation("scored", "scored", metrics=metrics, seeds=tuple(seeds), cost=Cost())
+        return Evaluation(
+            *("scored", climb.stage, climb.reason),
+            metrics=metrics,
+            seeds=tuple(seeds),
+            cost=Cost(),
+            budget=climb.budget(self.looks.stop),
+        )
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
         error = 1 - evaluation.metrics.get("accuracy", evaluation.metrics["val_accuracy"])
@@ -97,7 +113,7 @@ class ThreadExecutor:
 
     def _evaluate(self, job: Job) -> Evaluation:
         try:
-            return self._problem.evaluate(job.work, job.split, job.seeds)
+            return evaluate(self._problem, job)
         except Rejected as rejection:
             return Evaluation("rejected", rejection.stage, rejection.reason)
 

@@ -1,9 +1,9 @@
 """Runs a search on the toy problem; killed by itself after some steps if told to.
 
-    python tests/toy_run.py FOLDER [STEPS]
+    python tests/toy_run.py FOLDER STEPS [RUNG ...]
 
-With STEPS, the process sends itself SIGKILL in its STEPS-th transaction: odd ones before they are
-committed, even ones right after.
+With STEPS above 0, the process sends itself SIGKILL in its STEPS-th transaction: odd ones before
+they are committed, even ones right after.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ OPTIONS = {
 }
 
 
-def run(store: Store, proposer=None, problem=None, options=None) -> None:
-    """Runs the search to its end."""
+def run(store: Store, proposer=None, problem=None, options=None, rungs=()) -> None:
+    """Runs the search to its end; with rungs, some of its trainings are stopped early."""
     problem = problem or ToyProblem()
     with Jail() as jail, ThreadExecutor(problem) as executor:
         experiment.Experiment(
@@ -41,7 +41,9 @@ def run(store: Store, proposer=None, problem=None, options=None) -> None:
             jail,
             store,
             Progress(stream=io.StringIO()),
-            experiment.Settings(seed=1, finalists=2, selection_trainings=1),
+            experiment.Settings(
+                seed=1, finalists=2, selection_trainings=1, rungs=rungs, least_at_rung=2
+            ),
         ).run()
 
 
@@ -83,11 +85,12 @@ class _Dying(Store):
 def main() -> None:
     folder = Path(sys.argv[1])
     kind: type[Store] = Store
-    if len(sys.argv) > 2:
+    rungs = tuple(map(int, sys.argv[3:]))
+    if int(sys.argv[2]):
         kind, _Dying.steps_left = _Dying, int(sys.argv[2])
         _Dying._even = _Dying.steps_left % 2 == 0
     with kind.open(folder, ToyProblem.identity) as store:
-        run(store)
+        run(store, rungs=rungs)
 
 
 if __name__ == "__main__":

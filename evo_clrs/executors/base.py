@@ -5,7 +5,9 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from evo_clrs.errors import UserError
+from evo_clrs.problems.base import Problem, Stoppable
 from evo_clrs.records import Evaluation, Work
+from evo_clrs.training.rungs import Rung
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +19,22 @@ class Job:
       split: the split to score on: `validation` in a search, `selection` to pick a winner.
       seeds: training seeds.
       fingerprint: of the work, by which its score may be known already.
+      rungs: what the training must have reached on its way, see `problems.base.Stoppable`.
     """
 
     work: Work
     split: str
     seeds: tuple[int, ...]
     fingerprint: str = ""
+    rungs: tuple[Rung, ...] = ()
+
+
+def evaluate(problem: Problem, job: Job) -> Evaluation:
+    """Returns what a problem makes of a job; raises what its `evaluate` does."""
+    if not job.rungs:
+        return problem.evaluate(job.work, job.split, job.seeds)
+    assert isinstance(problem, Stoppable)  # see `stopping.check`
+    return problem.evaluate(job.work, job.split, job.seeds, job.rungs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,9 @@ class CachedExecutor:
 
     A known score counts as an evaluation like any other. It is what was measured, with the cost
     left out: nothing was spent on it in this run, and its train seconds of 0 tell that. Rejections
-    are not kept: whether memory or time ran out depends on the machine and its limits.
+    are not kept: whether memory or time ran out depends on the machine and its limits. A training
+    that is watched at rungs is neither looked up nor kept: a stopped one's score is not that of its
+    whole budget, and which are stopped must not depend on what earlier runs kept.
 
     Attributes:
       workers: how many jobs run at the same time.
@@ -41,7 +43,7 @@ class CachedExecutor:
 
     def submit(self, job: Job) -> "Future[Evaluation]":
         """Returns a finished future where the score is known; else queues the job."""
-        if not job.fingerprint:
+        if not job.fingerprint or job.rungs:
             return self._executor.submit(job)
         key = ScoreKey(
             job.fingerprint, self._problem, job.split, job.seeds, self.platform, self._jax

@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 from evo_clrs.errors import Rejected
-from evo_clrs.executors.base import Job, Placement
+from evo_clrs.executors.base import Job, Placement, evaluate
 from evo_clrs.problems.base import Problem
 from evo_clrs.records import Evaluation
 
@@ -22,7 +22,7 @@ class InlineExecutor:
         """Returns a finished future."""
         future: Future[Evaluation] = Future()
         try:
-            future.set_result(self._problem.evaluate(job.work, job.split, job.seeds))
+            future.set_result(evaluate(self._problem, job))
         except Rejected as rejection:
             future.set_result(Evaluation("rejected", rejection.stage, rejection.reason))
         return future

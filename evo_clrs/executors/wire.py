@@ -6,6 +6,7 @@ from typing import IO, Any
 from evo_clrs.executors.base import Job
 from evo_clrs.jail import frames
 from evo_clrs.records import Cost, Design, Evaluation, Graph, Parameter, SizedGraph
+from evo_clrs.training.rungs import Rung
 
 LIMIT = 1 << 30  # bytes of all graphs of a job together
 
@@ -23,7 +24,12 @@ def receive(stream: IO[bytes], limit: int = LIMIT) -> frames.Frame:
 
 def job_frame(job: Job) -> frames.Frame:
     """Returns a job as a frame: two blobs for each size of a graph, none for a design."""
-    asked = {"split": job.split, "seeds": list(job.seeds), "slot": job.work.slot}
+    asked = {
+        "split": job.split,
+        "seeds": list(job.seeds),
+        "rungs": job.rungs,
+        "slot": job.work.slot,
+    }
     if isinstance(job.work, Design):
         return frames.Frame({**asked, "arch": job.work.arch, "choices": list(job.work.choices)})
     graph = job.work
@@ -40,9 +46,10 @@ def job_frame(job: Job) -> frames.Frame:
 def read_job(frame: frames.Frame) -> Job:
     """Returns the job of a frame made by `job_frame`."""
     header: dict[str, Any] = dict(frame.header)
+    seeds, rungs = tuple(header["seeds"]), tuple(Rung(*rung) for rung in header["rungs"])
     if "arch" in header:
         design = Design(header["slot"], header["arch"], tuple(header["choices"]))
-        return Job(design, header["split"], tuple(header["seeds"]))
+        return Job(design, header["split"], seeds, rungs=rungs)
     sizes = tuple(
         SizedGraph(
             size=tuple((name, value) for name, value in size),
@@ -58,7 +65,7 @@ def read_job(frame: frames.Frame) -> Job:
         Parameter(name, tuple(shape), dtype) for name, shape, dtype in header["parameters"]
     )
     graph = Graph(header["slot"], parameters, sizes, header["properties"])
-    return Job(graph, header["split"], tuple(header["seeds"]))
+    return Job(graph, header["split"], seeds, rungs=rungs)
 
 
 def evaluation_frame(evaluation: Evaluation) -> frames.Frame:

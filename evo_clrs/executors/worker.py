@@ -11,7 +11,7 @@ import signal
 import sys
 
 from evo_clrs.errors import Rejected, UserError
-from evo_clrs.executors import wire
+from evo_clrs.executors import base, wire
 from evo_clrs.jail import linux
 from evo_clrs.jail.frames import Frame, FrameError
 from evo_clrs.records import Evaluation
@@ -35,7 +35,7 @@ def main() -> None:
         except FrameError:
             return
         try:
-            evaluation = problem.evaluate(job.work, job.split, job.seeds)
+            evaluation = base.evaluate(problem, job)
         except Rejected as rejection:
             evaluation = Evaluation("rejected", rejection.stage, rejection.reason)
         except UserError:

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from evo_clrs.records import Evaluation, Facts, Parent, Size, Work
 from evo_clrs.slots import Slot
+from evo_clrs.training.rungs import Rung
 
 
 class Problem(Protocol):
@@ -86,6 +87,37 @@ class Problem(Protocol):
         pass of what the program computes, for one batch at the first size; NaN if unknown) and
         `fitness`, of which more is better. Slots of whole networks add `width_to_depth`, the
         widest layer over the number of layers.
+        """
+        ...
+
+
+@runtime_checkable
+class Stoppable(Problem, Protocol):
+    """A problem whose trainings are validated on the way, and can be stopped there.
+
+    Its fitness rises with `val_accuracy`.
+
+    Attributes:
+      looks: steps at which a training is validated before its end.
+    """
+
+    @property
+    def looks(self) -> range: ...
+
+    def evaluate(
+        self, work: Work, split: str, seeds: Sequence[int], rungs: Sequence[Rung] = ()
+    ) -> Evaluation:
+        """Trains as `Problem.evaluate` does, and stops at a rung where the score is too low.
+
+        The training from the first seed is asked: every candidate of a search is trained from it,
+        so like is compared with like. One that passes is trained from all seeds; one that is
+        stopped is trained from no other, and its metrics are those of its best validation so far.
+        Metrics tell the score so far at each rung reached, see `training.rungs.metric_at`; stage
+        and budget tell that it was stopped, see `Evaluation.stopped`.
+
+        Raises:
+          Rejected: as `Problem.evaluate`.
+          UserError: as `Problem.evaluate`.
         """
         ...
 

@@ -5,12 +5,11 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from evo_clrs.records import REJECTION_STAGES, Candidate
+from evo_clrs.records import STAGES, Candidate
 from evo_clrs.report.text import line, title
 from evo_clrs.statistics import mean_interval
 from evo_clrs.store import Store, selection
 
-STAGES = (*REJECTION_STAGES, "scored")
 STAGE_NAMES: Mapping[str, str] = {
     "static": "refused as text",
     "duplicate_text": "same program",
@@ -19,6 +18,7 @@ STAGE_NAMES: Mapping[str, str] = {
     "over_budget": "over budget",
     "duplicate_graph": "same function",
     "failed": "training failed",
+    "stopped": "stopped early",
     "scored": "scored",
 }
 
@@ -100,10 +100,14 @@ def fitness(candidate: Candidate) -> float | None:
 
 
 def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Returns the candidates with a fitness, fittest first, then earliest."""
+    """Returns the candidates with a fitness, fittest first, then earliest; those stopped last."""
     valued = [(fitness(c), c) for c in candidates]
-    ordered = sorted((-f, c.index, c) for f, c in valued if f is not None)
-    return [c for _, _, c in ordered]
+    ordered = sorted((_stopped(c), -f, c.index, c) for f, c in valued if f is not None)
+    return [c for _, _, _, c in ordered]
+
+
+def _stopped(candidate: Candidate) -> bool:
+    return candidate.evaluation is not None and candidate.evaluation.stopped
 
 
 def announcement(store: Store) -> str:

@@ -109,10 +109,12 @@ class Progress:
         self._done += 1
         if evaluation.stage in _DUPLICATES:
             self.counts["duplicate"] += 1
+        elif evaluation.stage == "stopped":
+            self.counts["stopped"] = self.counts.get("stopped", 0) + 1
         else:
             self.counts["scored" if evaluation.scored else "rejected"] += 1
         fitness = evaluation.metrics.get("fitness", float("-inf"))
-        if evaluation.scored and fitness > self._best_fitness:
+        if evaluation.scored and not evaluation.stopped and fitness > self._best_fitness:
             self._best_fitness = fitness
             self._best = f"{number(fitness)} ({title(candidate)})"
         self._show(finished=True)

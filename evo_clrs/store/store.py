@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evo_clrs.errors import UserError
-from evo_clrs.records import REJECTION_STAGES, Candidate, Cost, Evaluation, Proposal, Request
+from evo_clrs.records import STAGES, Candidate, Cost, Evaluation, Proposal, Request
 from evo_clrs.store import files, opening, rows, schema
 from evo_clrs.store.opening import Identity
 
@@ -23,7 +23,6 @@ _CANDIDATES = (
     f"SELECT {', '.join(rows.CANDIDATE + rows.EVALUATION + rows.COSTS)} FROM candidates "
     "JOIN texts ON digest = source LEFT JOIN evaluations ON candidate = id"
 )
-_STAGES = frozenset((*REJECTION_STAGES, "scored"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,11 +272,14 @@ class Store:
         return {None if stage is None else rows.unpack(stage): count for stage, count in found}
 
     def best(self, seeds_only: bool = False) -> Candidate | None:
-        """Returns the scored candidate of highest finite fitness, the first of equals."""
+        """Returns the scored candidate of highest finite fitness, the first of equals.
+
+        One whose training was stopped early comes after all that were trained in full.
+        """
         among = "AND request IS NULL " if seeds_only else ""
         found = self._query(
             f"{_CANDIDATES} WHERE status = 'scored' AND fitness IS NOT NULL {among}"
-            "ORDER BY fitness DESC, id LIMIT 1"
+            "ORDER BY json_extract(budget, '$.planned_steps') IS NOT NULL, fitness DESC, id LIMIT 1"
         )
         return rows.read_candidate(found[0]) if found else None
 
@@ -343,8 +345,8 @@ class Store:
         return key
 
     def _insert_evaluation(self, index: int, evaluation: Evaluation) -> None:
-        if evaluation.stage not in _STAGES:
-            raise ValueError(f"stage: expected one of {sorted(_STAGES)}, got {evaluation.stage!r}")
+        if evaluation.stage not in STAGES:
+            raise ValueError(f"stage: expected one of {sorted(STAGES)}, got {evaluation.stage!r}")
         row = rows.evaluation_row(index, evaluation, time.time())
         marks = ", ".join("?" * len(row))
         self._connection.execute(f"INSERT INTO evaluations VALUES ({marks})", row)

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from evo_clrs.records import REJECTION_STAGES, Candidate
+from evo_clrs.records import STAGES, Candidate
 from evo_clrs.store import files
 from evo_clrs.store.store import Store
 
@@ -13,8 +13,7 @@ from evo_clrs.store.store import Store
 COUNT_NAMES = {
     "static": "rejected_static",
     "trace": "rejected_trace",
-    **{stage: stage for stage in REJECTION_STAGES if stage not in ("static", "trace")},
-    "scored": "scored",
+    **{stage: stage for stage in STAGES if stage not in ("static", "trace")},
 }
 _ORDER = (
     "rejected_static",
@@ -24,6 +23,7 @@ _ORDER = (
     "inert",
     "over_budget",
     "failed",
+    "stopped",
     "scored",
 )
 

@@ -122,6 +122,7 @@ class Outcome:
       train_seconds: steps.
       score_seconds: validations.
       temporary_bytes: memory that the compiled steps need beside their arguments.
+      stopped_at: steps done when `stop` ended the training, None where it went to its end.
     """
 
     state: State
@@ -133,6 +134,7 @@ class Outcome:
     train_seconds: float
     score_seconds: float
     temporary_bytes: int
+    stopped_at: int | None = None
 
 
 def optimizer(training: Training) -> optax.GradientTransformation:
@@ -268,8 +270,9 @@ def train(
     validate: Callable[[Params], Mapping[str, float]] | None = None,
     on_call: Callable[[State, np.ndarray], None] | None = None,
     compiled: Compiled | None = None,
+    stop: Callable[[int, float], bool] | None = None,
 ) -> Outcome:
-    """Trains from a state up to `training.steps`.
+    """Trains from a state up to `training.steps`, unless it is stopped on the way.
 
     Args:
       loss: `(params, key, batch) -> scalar`.
@@ -282,6 +285,7 @@ def train(
       on_call: told the state and the losses after each call, e.g. to show progress or to keep a
         checkpoint. The state is gone after the next call: copy what is to be kept.
       compiled: what `compile_steps` gave, e.g. for another seed; compiled here if None.
+      stop: told steps done and score after each validation; ends the training by returning True.
 
     Raises:
       Rejected: at stage `failed`: a loss is not finite, the time is over, or memory ran out.
@@ -294,7 +298,8 @@ def train(
             steps = compiled or compile_steps(loss, draw, pools, state, training)
         step, looks = int(state.step), _Looks(validate)
         losses: list[np.ndarray] = []
-        while step < training.steps:
+        stopped = False
+        while step < training.steps and not stopped:
             clock.check(step)
             with clock.counting("train"):
                 state, fetched = steps.call(state, key, pools)
@@ -304,7 +309,8 @@ def train(
             losses.append(values)
             if validate and (step == training.steps or step % training.validate_every == 0):
                 with clock.counting("score"):
-                    looks.take(state.params, step)
+                    score = looks.take(state.params, step)
+                stopped = stop is not None and stop(step, score)
             if on_call:
                 on_call(state, values)
     return Outcome(
@@ -317,6 +323,7 @@ def train(
         train_seconds=clock.seconds["train"],
         score_seconds=clock.seconds["score"],
         temporary_bytes=steps.temporary_bytes,
+        stopped_at=step if stopped else None,
     )
 
 
@@ -330,14 +337,15 @@ class _Looks:
         self._validate = validate
         self._best_score = -math.inf
 
-    def take(self, params: Params, step: int) -> None:
-        """Validates parameters after so many steps."""
+    def take(self, params: Params, step: int) -> float:
+        """Validates parameters after so many steps; returns their score."""
         assert self._validate is not None
         metrics = self._validate(params)
         self.taken.append((step, metrics))
         if self.best is None or metrics["score"] > self._best_score:
             self.best, self.best_step = jax.tree.map(jnp.copy, params), step
             self._best_score = metrics["score"]
+        return metrics["score"]
 
 
 class _Clock:

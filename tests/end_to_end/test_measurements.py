@@ -43,6 +43,27 @@ def test_launch_measure_fidelity(tmp_path):
     assert again.splitlines()[-1] == first.splitlines()[-1]
 
 
+def test_launch_measure_rungs(tmp_path):
+    flags = [
+        *("--task=bfs", "--programs=10", "--orders=20", "--train_steps=3", "--validate_every=1"),
+        *("--seeds=deep_sets,mpnn", "--rungs=1", "--prompts_per_round=1", "--samples_per_prompt=3"),
+        *("--hidden_size=8", "--batch_size=2", "--train_lengths=4", "--validation_length=4"),
+        *("--train_count=8", "--validation_count=8", "--cache=none", "--platform=cpu"),
+        *("--least_at_rung=2",),
+    ]
+    out = tmp_path / "out"
+    first = run("measure_rungs", *flags, f"--out={out}")
+    assert first.splitlines()[-1].startswith("the search's own: by fitness, rungs 1, keep 0.5: ")
+    result = json.loads((out / "rungs.json").read_text())
+    assert (result["programs"], result["seeds"], len(result["top_fifth"])) == (10, 2, 2)
+    assert 0 < result["search"]["saved"] < 2 / 3 and 0 <= result["search"]["share_cut"] <= 1
+    for line in result["trainings"]:  # the score is the best look, the last one after 3 steps
+        assert line["val_accuracy_at_1"] <= line["val_accuracy_at_2"] <= line["val_accuracy"]
+    again = run("measure_rungs", *flags, f"--out={out}")
+    assert again.splitlines() == first.splitlines()[10:]
+    assert len((out / "trainings.jsonl").read_text().splitlines()) == 10
+
+
 def test_launch_measure_grammar(tmp_path):
     printed = run("measure_grammar", f"--out={tmp_path}", "--count=3", "--slots=triplet")
     assert "new fingerprint" in printed

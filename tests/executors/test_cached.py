@@ -1,5 +1,6 @@
 """What was scored before is not trained again."""
 
+import dataclasses
 from concurrent.futures import Future
 
 import pytest
@@ -8,6 +9,7 @@ from evo_clrs.executors.base import Job
 from evo_clrs.executors.cached import CachedExecutor
 from evo_clrs.records import Cost, Design, Evaluation
 from evo_clrs.store.scores import Scores
+from evo_clrs.training.rungs import Rung
 
 WORK = Design("cell", "arch", (0,))
 SCORED = Evaluation(
@@ -93,6 +95,16 @@ def test_a_job_without_a_fingerprint_is_always_trained(scores):
     for _ in range(2):
         assert cached.submit(job(fingerprint="")).result() == SCORED
     assert len(behind.jobs) == 2 and len(scores) == 0
+
+
+def test_a_training_that_may_be_stopped_is_neither_looked_up_nor_kept(scores):
+    CachedExecutor(Counting(), scores, Problem()).submit(job())
+    behind = Counting()
+    cached = CachedExecutor(behind, scores, Problem())
+    watched = dataclasses.replace(job(), rungs=(Rung(2, 0.5),))
+    other = dataclasses.replace(watched, fingerprint="other")
+    assert [cached.submit(j).result() for j in (watched, other)] == [SCORED, SCORED]
+    assert behind.jobs == [watched, other] and cached.known == 0 and len(scores) == 1
 
 
 def test_what_failed_is_tried_again(scores):

@@ -1,5 +1,6 @@
 """Workers on this machine: what they are sent, what they answer, and how they end."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from evo_clrs.errors import UserError
 from evo_clrs.executors import Job, Placement, make, wire
 from evo_clrs.jail.jail import Jail
 from evo_clrs.records import Cost, Evaluation
+from evo_clrs.training.rungs import Rung
 
 OPTIONS = {
     "hidden_size": 8,
@@ -38,10 +40,11 @@ def job(problem):
 
 
 def test_a_job_comes_back_from_its_frame_as_it_was(job):
+    job = dataclasses.replace(job, rungs=(Rung(2), Rung(4, 0.5)))
     read = wire.read_job(wire.job_frame(job))
     assert read.work.sizes == job.work.sizes
     assert read.work.parameters == job.work.parameters
-    assert (read.split, read.seeds) == (job.split, job.seeds)
+    assert (read.split, read.seeds, read.rungs) == (job.split, job.seeds, job.rungs)
 
 
 def test_an_evaluation_comes_back_from_its_frame_as_it_was():
@@ -64,6 +67,9 @@ def test_a_worker_scores_as_this_process_does_and_a_killed_one_is_replaced(probl
             time.sleep(0.01)
         os.kill(executor._running[0].pid, signal.SIGKILL)
         there = future.result(timeout=120)
+        watched = dataclasses.replace(job, rungs=(Rung(2, 1.1),))
+        stopped = executor.submit(watched).result(timeout=120)
+    assert (stopped.stage, stopped.budget["steps"]) == ("stopped", 2)
     assert there.metrics == pytest.approx(here.metrics, abs=1e-6)
 
 

@@ -1,5 +1,6 @@
 """Progress tells what goes on, and never breaks a run."""
 
+import dataclasses
 import io
 import re
 
@@ -45,6 +46,17 @@ def test_plain_lines_say_what_where_and_how_long(clock):
         "5 of 40 programs: 2 scored, 1 rejected, 2 duplicate; best -4.5000 (#3); "
         "30.0 s so far, about 3 min 30 s left; tracing program 4"
     )
+
+
+def test_programs_that_were_stopped_are_counted_and_never_the_best(clock):
+    stream = io.StringIO()
+    stopped = finished(1, "stopped", -1.0)
+    evaluation = dataclasses.replace(stopped.evaluation, budget={"steps": 1, "planned_steps": 2})
+    with Progress(total=2, stream=stream) as shown:
+        shown.finished(finished(0, "scored", -4.5))
+        shown.finished(dataclasses.replace(stopped, evaluation=evaluation))
+    last = stream.getvalue().splitlines()[-1]
+    assert "1 scored, 0 rejected, 0 duplicate, 1 stopped; best -4.5000 (#0)" in last
 
 
 def test_lines_are_neither_too_many_nor_too_few(clock):

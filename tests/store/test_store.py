@@ -14,7 +14,7 @@ import pytest
 
 from evo_clrs.errors import UserError
 from evo_clrs.records import (
-    REJECTION_STAGES,
+    STAGES,
     Candidate,
     Cost,
     Evaluation,
@@ -51,7 +51,7 @@ FACTS = st.builds(
 EVALUATIONS = st.builds(
     Evaluation,
     status=st.sampled_from(("scored", "rejected")),
-    stage=st.sampled_from((*REJECTION_STAGES, "scored")),
+    stage=st.sampled_from(STAGES),
     reason=TEXTS,
     metrics=METRICS,
     facts=st.none() | FACTS,

@@ -88,6 +88,7 @@ def test_the_summary_is_the_one_promised(tmp_path):
             "inert": 1,
             "over_budget": 1,
             "failed": 3,
+            "stopped": 0,
             "scored": 1,
         },
         "seeds_best": {
@@ -193,3 +194,17 @@ def test_a_file_is_never_half_written(tmp_path, monkeypatch):
         write_summary(tmp_path, store)
     assert json.loads((tmp_path / "summary.json").read_text())["ledger"]["wall_seconds"] == 61.0
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_program_that_was_stopped_is_best_only_where_nothing_was_trained_in_full():
+    def evaluated(stage, fitness, **planned):
+        metrics, budget = {"fitness": fitness}, {"steps": 5, **planned}
+        return Evaluation("scored", stage, "", metrics, budget=budget)
+
+    with Store.in_memory(IDENTITY) as store:
+        stopped = evaluated("stopped", -1.0, planned_steps=10)
+        store.record_candidate(Candidate(0, "s", SOURCE, evaluation=stopped))
+        assert store.best().index == 0
+        store.record_candidate(Candidate(1, "p", SOURCE, evaluation=evaluated("scored", -9.0)))
+        store.record_candidate(Candidate(2, "q", SOURCE, evaluation=evaluated("scored", -8.0)))
+        assert store.best().index == 2

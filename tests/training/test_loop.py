@@ -118,6 +118,23 @@ def test_the_clock_stops_the_training():
         run(training)
 
 
+def test_a_training_ends_where_it_is_stopped():
+    """Its state and losses are those of a training of so many steps."""
+    training = Training(steps=40, batch_size=4, steps_per_call=5, validate_every=10)
+    asked = []
+
+    def stop(step, score):
+        asked.append((step, score))
+        return step == 20
+
+    outcome = run(training, validate=lambda params: {"score": 0.1}, stop=stop)
+    assert asked == [(10, 0.1), (20, 0.1)]
+    assert outcome.stopped_at == 20 and outcome.losses.shape == (20,)
+    short = run(dataclasses.replace(training, steps=20))
+    assert short.stopped_at is None
+    chex.assert_trees_all_equal(outcome.state, short.state)
+
+
 def test_validations_keep_the_best_parameters():
     scores = iter([0.25, 0.75, 0.75, 0.5])
     seen = []

@@ -23,6 +23,7 @@ from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
 from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
 from evo_clrs.slots import SLOTS
 from evo_clrs.training import loop
+from evo_clrs.training.rungs import Climb, Rung
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,11 +179,20 @@ class ClrsProblem:
             fingerprint=fingerprint.fingerprint(read),
         )
 
-    def evaluate(self, work: Work, split: str, seeds: Sequence[int]) -> Evaluation:
-        """Trains and scores a graph, see `Problem.evaluate`."""
+    @property
+    def looks(self) -> range:
+        """Steps at which a training is validated on its way."""
+        every = self._options.validate_every
+        return range(every, self._options.train_steps, every)
+
+    def evaluate(
+        self, work: Work, split: str, seeds: Sequence[int], rungs: Sequence[Rung] = ()
+    ) -> Evaluation:
+        """Trains and scores a graph, see `Stoppable.evaluate`."""
         assert isinstance(work, Graph)
         with traced.forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
-            return self._evaluate(self._model(slot_function.from_graph(work)), split, seeds)
+            model = self._model(slot_function.from_graph(work))
+            return self._evaluate(model, split, seeds, rungs)
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
         """Adds sizes and fitness to measured metrics, see `Problem.metrics`."""
@@ -198,7 +208,9 @@ class ClrsProblem:
             "fitness": -counted * error,
         }
 
-    def _evaluate(self, model: Model, split: str, seeds: Sequence[int]) -> Evaluation:
+    def _evaluate(
+        self, model: Model, split: str, seeds: Sequence[int], rungs: Sequence[Rung]
+    ) -> Evaluation:
         options = self._options
         training = loop.Training(
             steps=options.train_steps,
@@ -214,19 +226,25 @@ class ClrsProblem:
             final = make_scorer(model, self._pool(split), options.batch_size)
         state = loop.start(model.shapes(), training)
         steps = loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
-        results, spent = [], Cost(compile_seconds=validate.compile_seconds + steps.seconds)
+        results: list[dict[str, float]] = []
+        spent = Cost(compile_seconds=validate.compile_seconds + steps.seconds)
+        climb = Climb(rungs)
         for seed in seeds:
-            result, took = self._train(model, training, seed, steps, validate, final)
+            result, took = self._train(
+                model, training, seed, steps, validate, final, None if results else climb
+            )
             results.append(result)
             spent += took
-        metrics = traced.over_trainings(results)
+            if climb.stopped:
+                break
         return Evaluation(
             status="scored",
-            stage="scored",
-            metrics=metrics,
+            stage=climb.stage,
+            reason=climb.reason,
+            metrics={**traced.over_trainings(results), **climb.metrics},
             cost=spent,
-            seeds=tuple(seeds),
-            budget={"steps": options.train_steps},
+            seeds=tuple(seeds[: len(results)]),
+            budget=climb.budget(options.train_steps),
         )
 
     def _train(
@@ -237,6 +255,7 @@ class ClrsProblem:
         steps: loop.Compiled,
         validate: Scorer,
         final: Scorer | None,
+        climb: Climb | None,
     ) -> tuple[dict[str, float], Cost]:
         """Trains from one seed; returns metrics and cost."""
         init_key, train_key, score_key = jax.random.split(jax.random.PRNGKey(seed), 3)
@@ -249,6 +268,7 @@ class ClrsProblem:
             key=train_key,
             validate=lambda params: validate(params, score_key),
             compiled=steps,
+            stop=climb,
         )
         best = max(scores["score"] for _, scores in outcome.validations)
         metrics = {

@@ -18,6 +18,7 @@ from evo_clrs.problems.mnist1d.trial import Trial, size_of
 from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
 from evo_clrs.slots import NETWORK
 from evo_clrs.training import loop
+from evo_clrs.training.rungs import Climb, Rung
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,12 +160,20 @@ class Mnist1dProblem:
             fingerprint=fingerprint.fingerprint(read),
         )
 
-    def evaluate(self, work: Work, split: str, seeds: Sequence[int]) -> Evaluation:
-        """Trains and scores a graph, see `Problem.evaluate`."""
+    @property
+    def looks(self) -> range:
+        """Steps at which a training is validated on its way."""
+        every = self._options.validate_every
+        return range(every, self._options.train_steps, every)
+
+    def evaluate(
+        self, work: Work, split: str, seeds: Sequence[int], rungs: Sequence[Rung] = ()
+    ) -> Evaluation:
+        """Trains and scores a graph, see `Stoppable.evaluate`."""
         assert isinstance(work, Graph)
         with traced.forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
             final = None if split == "validation" else self._splits.samples(split)
-            return self._evaluate(work, final, seeds)
+            return self._evaluate(work, final, seeds, rungs)
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
         """Adds sizes and fitness to measured metrics, see `Problem.metrics`."""
@@ -179,7 +188,9 @@ class Mnist1dProblem:
             "fitness": -facts.parameters * (1.0 - accuracy) if by_size else accuracy,
         }
 
-    def _evaluate(self, work: Graph, final: Samples | None, seeds: Sequence[int]) -> Evaluation:
+    def _evaluate(
+        self, work: Graph, final: Samples | None, seeds: Sequence[int], rungs: Sequence[Rung]
+    ) -> Evaluation:
         options = self._options
         training = loop.Training(
             steps=options.train_steps,
@@ -194,11 +205,13 @@ class Mnist1dProblem:
         trial = Trial(slot_function.from_graph(work), training, self._train)
         validate = trial.scorer(self._validation)
         test = trial.scorer(final) if final else None
-        results, spent = [], Cost(compile_seconds=trial.compile_seconds)
+        results: list[dict[str, float]] = []
+        spent = Cost(compile_seconds=trial.compile_seconds)
+        best = options.score_step == "best"
+        climb = Climb(rungs, best)
         for seed in seeds:
-            outcome = trial.run(seed, validate)
+            outcome = trial.run(seed, validate, None if results else climb)
             scores = [look["score"] for _, look in outcome.validations]
-            best = options.score_step == "best"
             accuracy = max(scores) if best else scores[-1]
             result = {
                 "val_accuracy": accuracy,
@@ -210,14 +223,21 @@ class Mnist1dProblem:
                 result["accuracy"] = test(chosen, seed)
             results.append(result)
             spent += Cost(train_seconds=outcome.train_seconds, score_seconds=outcome.score_seconds)
+            if climb.stopped:
+                break
         metrics = traced.over_trainings(results)
         return Evaluation(
             status="scored",
-            stage="scored",
-            metrics={**metrics, "width_to_depth": width_to_depth(work.parameters)},
+            stage=climb.stage,
+            reason=climb.reason,
+            metrics={
+                **metrics,
+                **climb.metrics,
+                "width_to_depth": width_to_depth(work.parameters),
+            },
             cost=spent,
-            seeds=tuple(seeds),
-            budget={"steps": options.train_steps},
+            seeds=tuple(seeds[: len(results)]),
+            budget=climb.budget(options.train_steps),
         )
 
     @functools.cached_property

@@ -16,6 +16,7 @@ from evo_clrs.problems.mnist1d.data import CLASSES, LENGTH, Samples
 from evo_clrs.problems.slot_function import Arrays, SlotFunction
 from evo_clrs.records import Size, make_size
 from evo_clrs.training import loop
+from evo_clrs.training.rungs import Climb
 
 # `(parameters, seed) -> accuracy`, 0 to 1; what it raises is told in `Trial.scorer`.
 Scorer = Callable[[Arrays, int], float]
@@ -73,8 +74,10 @@ class Trial:
         self._start = jax.jit(self._started).lower(0).compile()
         self.compile_seconds = self._steps.seconds + time.perf_counter() - begin
 
-    def run(self, seed: int, validate: Scorer | None = None) -> loop.Outcome:
-        """Trains from one seed.
+    def run(
+        self, seed: int, validate: Scorer | None = None, stop: Climb | None = None
+    ) -> loop.Outcome:
+        """Trains from one seed, unless stopped on the way.
 
         Raises:
           Rejected: at stage `failed`: a loss or logit is not finite, or memory ran out.
@@ -89,6 +92,7 @@ class Trial:
             key=train_key,
             validate=validate and (lambda parameters: {"score": validate(parameters, seed)}),
             compiled=self._steps,
+            stop=stop,
         )
 
     def scorer(self, samples: Samples) -> Scorer:

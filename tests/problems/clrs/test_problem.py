@@ -9,6 +9,7 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.clrs import influence
 from evo_clrs.problems.clrs.tasks import TASKS
 from evo_clrs.records import Evaluation, make_size
+from evo_clrs.training.rungs import Rung
 
 # Tasks none of whose decoders read edges (Ibarz et al. 2022; derived from the library's specs).
 EDGELESS = {
@@ -112,6 +113,20 @@ def test_equal_seeds_give_equal_scores_and_selection_data_other_ones(jail):
     selected = problem.evaluate(graph, "selection", (0,))
     assert selected.metrics["val_accuracy"] == first.metrics["val_accuracy"]
     assert 0 <= selected.metrics["accuracy"] <= 1
+
+
+def test_a_training_that_is_stopped_has_the_score_that_the_whole_one_had_there(jail):
+    problem = make(train_steps=6, validate_every=2)
+    assert list(problem.looks) == [2, 4]
+    source = programs.load("processor")["deep_sets"]
+    graph = jail.trace(problem.slot, source, problem.sizes)
+    whole = problem.evaluate(graph, "validation", (0,), (Rung(2), Rung(4)))
+    assert whole.stage == "scored" and whole.budget == {"steps": 6}
+    stopped = problem.evaluate(graph, "validation", (0, 1), (Rung(2), Rung(4, 1.1)))
+    assert stopped.metrics["val_accuracy"] == whole.metrics["val_accuracy_at_4"]
+    assert stopped.metrics["val_accuracy_at_2"] == whole.metrics["val_accuracy_at_2"]
+    assert (stopped.stage, stopped.seeds) == ("stopped", (0,))  # not trained from the second seed
+    assert stopped.stopped and stopped.budget == {"steps": 4, "planned_steps": 6}
 
 
 def test_test_data_is_closed_to_a_search(jail):

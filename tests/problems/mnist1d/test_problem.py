@@ -15,6 +15,7 @@ from evo_clrs.problems.mnist1d.trial import Trial, size_of
 from evo_clrs.records import Evaluation, make_size
 from evo_clrs.slots import NETWORK
 from evo_clrs.training import loop
+from evo_clrs.training.rungs import Rung
 
 LINEAR = programs.load("network")["linear"]
 
@@ -79,6 +80,22 @@ def test_the_last_step_or_the_best_one_counts(linear):
     )
     assert best["val_accuracy"] > last["val_accuracy"]
     assert best["train_loss"] == last["train_loss"]
+
+
+@pytest.mark.parametrize("score_step", ["best", "last"])
+def test_the_first_training_is_stopped_where_it_falls_behind(linear, score_step):
+    problem = make(train_steps=40, validate_every=10, score_step=score_step)
+    assert list(problem.looks) == [10, 20, 30]
+    whole = problem.evaluate(linear, "validation", (0, 1), (Rung(10), Rung(20)))
+    first = problem.evaluate(linear, "validation", (0,)).metrics["val_accuracy"]
+    second = problem.evaluate(linear, "validation", (1,)).metrics["val_accuracy"]
+    assert whole.metrics["val_accuracy"] == pytest.approx((first + second) / 2)
+    assert whole.seeds == (0, 1) and not whole.stopped
+    stopped = problem.evaluate(linear, "validation", (0, 1), (Rung(10), Rung(20, 1.1)))
+    short = make(train_steps=20, validate_every=10, score_step=score_step)
+    alone = short.evaluate(linear, "validation", (0,)).metrics["val_accuracy"]
+    assert stopped.metrics["val_accuracy"] == whole.metrics["val_accuracy_at_20"] == alone
+    assert stopped.seeds == (0,) and stopped.budget == {"steps": 20, "planned_steps": 40}
 
 
 def test_scores_do_not_depend_on_how_signals_are_filled_up_to_batches(linear):
