@@ -23,7 +23,7 @@ class ToyProblem:
     options: Mapping[str, object] = {}
     identity: Mapping[str, str | int | float] = {"problem": "toy", "task": "toy"}
     slot = PROCESSOR
-    sizes = (make_size(B=2, N=3, H=8, K=2), make_size(B=2, N=4, H=8, K=2))
+    sizes = (make_size(B=2, N=3, H=8, K=2, R=2), make_size(B=2, N=4, H=8, K=2, R=2))
     score_key = "toy"
     training_seeds = (0,)
     instant = False
