@@ -25,10 +25,12 @@ setup(
         "nats_bench>=1.8",
         "numpy>=2.0",
         "optax>=0.2.5",
+        "orbax-checkpoint>=0.11",
         "ribs>=0.12",
         "rich>=13.9",
         "scikit-learn>=1.6",
         "scipy>=1.14",
+        "tensorboardX>=2.6",
     ],
     extras_require={
         "gpu": ["jax[cuda12]>=0.10,<0.12"],

@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from absl import flags
@@ -24,20 +24,22 @@ _SCALARS: dict[Any, Callable[..., Any]] = {
 }
 
 
-def define(*options: type, owner: str = "") -> None:
-    """Defines a flag for each field of options dataclasses.
+def define(*options: type, owner: str = "", without: Collection[str] = ()) -> None:
+    """Defines a flag for each field of options dataclasses, but for those named in `without`.
 
     Where several have a field of one name, the first gives the flag; a later one whose default
     differs adds a line with it to the help, and `read` gives each its own default.
     """
     for kind in options:
-        _define(kind, owner)
+        _define(kind, owner, without)
 
 
-def _define(options: type, owner: str) -> None:
+def _define(options: type, owner: str, without: Collection[str]) -> None:
     helps = field_help(options)
     types = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
+        if field.name in without:
+            continue
         if field.name in flags.FLAGS:
             flag = flags.FLAGS[field.name]
             shown = list(field.default) if isinstance(field.default, tuple) else field.default
@@ -52,8 +54,10 @@ def _define(options: type, owner: str) -> None:
             _SCALARS[kind](field.name, field.default, helps[field.name])
 
 
-def read(*options: type) -> dict[str, Any]:
+def read(*options: type, without: Collection[str] = ()) -> dict[str, Any]:
     """Returns what the flags say of every field of these dataclasses, by name.
+
+    Fields named in `without` are left out.
 
     A flag that was not given stands for the dataclass's own default.
 
@@ -64,6 +68,8 @@ def read(*options: type) -> dict[str, Any]:
     for kind in options:
         types, own = typing.get_type_hints(kind), {}
         for field in dataclasses.fields(kind):
+            if field.name in without:
+                continue
             value: Any = flags.FLAGS[field.name].value
             if not flags.FLAGS[field.name].present:
                 value = field.default

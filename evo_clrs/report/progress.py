@@ -1,36 +1,22 @@
 """What a long run is doing, how far it is, and how long it will take."""
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from types import TracebackType
+from collections.abc import Mapping
 from typing import IO
 
-import rich.console
-import rich.live
 import rich.progress_bar
 import rich.table
 import rich.text
 
 from evo_clrs.records import Candidate
-from evo_clrs.report.text import clean, duration, line, number, title
+from evo_clrs.report.display import Display
+from evo_clrs.report.text import duration, line, number, title
 
-# Without a terminal: a line at least this often while something is going on, and one for each
-# finished program, but no more than one a second.
-QUIET_SECONDS = 10.0
-HASTY_SECONDS = 1.0
-# A terminal is drawn anew when something changes, at most so often, and without a thread, which
-# would not survive a fork.
-DRAWING_SECONDS = 0.1
 _DUPLICATES = ("duplicate_text", "duplicate_graph")
 
 
-class Progress:
-    """A live bar on a terminal, plain lines elsewhere; use it with `with`.
-
-    It never breaks a run: a stream that is closed or full is no longer written to.
-    """
+class Progress(Display):
+    """How far a search is: a live bar on a terminal, plain lines elsewhere; use it with `with`."""
 
     def __init__(
         self, total: int | None = None, stream: IO[str] | None = None, done: int = 0
@@ -42,39 +28,13 @@ class Progress:
           stream: where to show it; standard error if None.
           done: how many were finished before (a resumed run); they do not count for time left.
         """
+        super().__init__(stream)
         self.counts = {"scored": 0, "rejected": 0, "duplicate": 0}
         self._total = total
         self._done = self._done_before = done
         self._doing = "starting"
         self._best = ""
         self._best_fitness = float("-inf")
-        self._start = self._last_line = time.monotonic()
-        self._stream = sys.stderr if stream is None else stream
-        self._live: rich.live.Live | None = None
-        self._broken = False
-
-    def __enter__(self) -> "Progress":
-        self._start = time.monotonic()
-        with self._guard():
-            if self._stream.isatty():
-                console = _Console(file=self._stream)
-                self._live = rich.live.Live(
-                    self, console=console, auto_refresh=False, transient=True
-                )
-                self._live.start(refresh=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._guard():
-            if self._live is not None:
-                self._live.stop()
-                self._live = None
-            self._print(self._line())
 
     def update(
         self,
@@ -150,39 +110,3 @@ class Progress:
 
     def _line(self) -> str:
         return f"{self._numbers()}; {self._result()}; {self._doing}"
-
-    def _show(self, finished: bool) -> None:
-        with self._guard():
-            now = time.monotonic()
-            if self._live is not None:
-                if now - self._last_line >= DRAWING_SECONDS:
-                    self._live.refresh()
-                    self._last_line = now
-            elif now - self._last_line >= (HASTY_SECONDS if finished else QUIET_SECONDS):
-                self._print(self._line())
-                self._last_line = now
-
-    def _print(self, text: str) -> None:
-        if not self._broken:
-            self._stream.write(clean(text) + "\n")
-            self._stream.flush()
-
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Gives up showing, never the run, when the stream fails."""
-        try:
-            yield
-        except (OSError, ValueError):
-            self._broken = True
-            live, self._live = self._live, None
-            if live is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    live.stop()  # gives standard output back
-
-
-class _Console(rich.console.Console):
-    """A console that leaves a closed pipe to its user; rich would exit the process."""
-
-    def on_broken_pipe(self) -> None:
-        """Goes on without showing anything."""
-        self.quiet = True

@@ -69,8 +69,10 @@ def size(path: Path) -> int:
         return 0
 
 
-def lock_folder(folder: Path) -> int:
+def lock_folder(folder: Path, flag: str = "--run") -> int:
     """Takes the folder for this process, until the descriptor is closed or the process ends.
+
+    `flag` is what names another folder.
 
     The lock is the kernel's (flock), so a killed process leaves none behind; the file's text only
     tells others who holds it. It is a file of its own: closing any descriptor of `run.sqlite`
@@ -88,7 +90,7 @@ def lock_folder(folder: Path) -> int:
         os.close(descriptor)
         raise UserError(
             f"run folder {folder} is open in another process (pid {holder}): "
-            "wait for it to end, stop it, or choose another --run"
+            f"wait for it to end, stop it, or choose another {flag}"
         ) from None
     except BaseException:
         os.close(descriptor)

@@ -110,7 +110,7 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a training gave.
+    """What a training gave, or has given so far: all that it needs to go on to the same end.
 
     Attributes:
       state: state after the last step.
@@ -253,7 +253,7 @@ def compile_steps(
       Rejected: at stage `failed`: memory ran out.
     """
     begin = time.perf_counter()
-    with _memory_guard():
+    with memory_guard():
         call = make_call(loss, draw, len(pools), training, int(state.step))
         key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
         compiled = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools)).compile()
@@ -264,11 +264,11 @@ def train(
     loss: Loss,
     draw: Draw | ByStep,
     pools: Sequence[Pool],
-    state: State,
+    state: State | Outcome,
     training: Training,
     key: jax.Array,
     validate: Callable[[Params], Mapping[str, float]] | None = None,
-    on_call: Callable[[State, np.ndarray], None] | None = None,
+    on_call: Callable[[Outcome], None] | None = None,
     compiled: Compiled | None = None,
     stop: Callable[[int, float], bool] | None = None,
 ) -> Outcome:
@@ -278,64 +278,71 @@ def train(
       loss: `(params, key, batch) -> scalar`.
       draw: `(key, pool, batch_size) -> batch`, traced; or one in a fixed order.
       pools: pytrees of arrays, cycled from step to step.
-      state: where to begin: `start(params, training)`, or a state kept earlier. It is not changed.
+      state: where to begin: `start(params, training)`, a state kept earlier, or the outcome so far
+        of a training that was left off, which ends as if it never had been. It is not changed.
       training: settings.
       key: uint32[2], key of the whole training.
       validate: scores parameters; must return a `score`, of which more is better.
-      on_call: told the state and the losses after each call, e.g. to show progress or to keep a
-        checkpoint. The state is gone after the next call: copy what is to be kept.
+      on_call: told the outcome so far after each call, e.g. to show progress or to keep a
+        checkpoint. Its state is gone after the next call: copy what is to be kept.
       compiled: what `compile_steps` gave, e.g. for another seed; compiled here if None.
       stop: told steps done and score after each validation; ends the training by returning True.
 
     Raises:
       Rejected: at stage `failed`: a loss is not finite, the time is over, or memory ran out.
     """
-    clock = _Clock(training.max_seconds)
-    with _memory_guard():
+    before, at = (state, state.state) if isinstance(state, Outcome) else (None, state)
+    clock, looks = _Clock(training.max_seconds, before), _Looks(validate, before)
+    losses = [] if before is None else [before.losses]
+
+    def so_far() -> Outcome:
+        return Outcome(
+            state=at,
+            losses=np.concatenate(losses) if losses else np.zeros(0),
+            validations=tuple(looks.taken),
+            best=looks.best,
+            best_step=looks.best_step,
+            compile_seconds=clock.seconds["compile"],
+            train_seconds=clock.seconds["train"],
+            score_seconds=clock.seconds["score"],
+            temporary_bytes=steps.temporary_bytes,
+            stopped_at=step if stopped else None,
+        )
+
+    with memory_guard():
         with clock.counting("compile"):
-            pools, state = jax.device_put((tuple(pools), state))
-            state = jax.tree.map(jnp.copy, state)  # the caller's arrays are not donated
-            steps = compiled or compile_steps(loss, draw, pools, state, training)
-        step, looks = int(state.step), _Looks(validate)
-        losses: list[np.ndarray] = []
-        stopped = False
+            pools, at = jax.device_put((tuple(pools), at))
+            at = jax.tree.map(jnp.copy, at)  # the caller's arrays are not donated
+            steps = compiled or compile_steps(loss, draw, pools, at, training)
+        step, stopped = int(at.step), False
         while step < training.steps and not stopped:
             clock.check(step)
             with clock.counting("train"):
-                state, fetched = steps.call(state, key, pools)
+                at, fetched = steps.call(at, key, pools)
                 values = np.asarray(fetched)[: training.steps - step]
             _check_finite(values, step)
             step += len(values)
             losses.append(values)
             if validate and (step == training.steps or step % training.validate_every == 0):
                 with clock.counting("score"):
-                    score = looks.take(state.params, step)
+                    score = looks.take(at.params, step)
                 stopped = stop is not None and stop(step, score)
             if on_call:
-                on_call(state, values)
-    return Outcome(
-        state=state,
-        losses=np.concatenate(losses) if losses else np.zeros(0),
-        validations=tuple(looks.taken),
-        best=looks.best,
-        best_step=looks.best_step,
-        compile_seconds=clock.seconds["compile"],
-        train_seconds=clock.seconds["train"],
-        score_seconds=clock.seconds["score"],
-        temporary_bytes=steps.temporary_bytes,
-        stopped_at=step if stopped else None,
-    )
+                on_call(so_far())
+        return so_far()
 
 
 class _Looks:
-    """Validations, and the parameters of the best one."""
+    """Validations, and the parameters of the best one; those before come first."""
 
-    def __init__(self, validate: Callable[[Params], Mapping[str, float]] | None):
-        self.taken: list[tuple[int, Mapping[str, float]]] = []
-        self.best: Params | None = None
-        self.best_step = 0
+    def __init__(
+        self, validate: Callable[[Params], Mapping[str, float]] | None, before: Outcome | None
+    ):
+        self.taken = [] if before is None else list(before.validations)
+        self.best: Params | None = None if before is None else before.best
+        self.best_step = 0 if before is None else before.best_step
         self._validate = validate
-        self._best_score = -math.inf
+        self._best_score = max((scores["score"] for _, scores in self.taken), default=-math.inf)
 
     def take(self, params: Params, step: int) -> float:
         """Validates parameters after so many steps; returns their score."""
@@ -351,8 +358,9 @@ class _Looks:
 class _Clock:
     """Counts the seconds of each kind of work, and ends a training whose time is over."""
 
-    def __init__(self, max_seconds: float | None):
-        self.seconds = {"compile": 0.0, "train": 0.0, "score": 0.0}
+    def __init__(self, max_seconds: float | None, before: Outcome | None):
+        kinds = ("compile", "train", "score")
+        self.seconds = {kind: getattr(before, f"{kind}_seconds", 0.0) for kind in kinds}
         self._begin = time.perf_counter()
         self._max_seconds = max_seconds
 
@@ -369,7 +377,7 @@ class _Clock:
 
 
 @contextlib.contextmanager
-def _memory_guard() -> Iterator[None]:
+def memory_guard() -> Iterator[None]:
     """Turns the device's out-of-memory error into a rejection."""
     try:
         yield

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from evo_clrs.records import Candidate, Evaluation
-from evo_clrs.report import progress
+from evo_clrs.report import display
 from evo_clrs.report.progress import Progress
 
 
@@ -18,7 +18,7 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(display.time, "monotonic", lambda: Clock.now)
     return Clock
 
 

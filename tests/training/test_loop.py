@@ -153,8 +153,31 @@ def test_validations_keep_the_best_parameters():
 def test_progress_is_told_after_each_call():
     told = []
     training = Training(steps=13, batch_size=4, steps_per_call=5, validate_every=5)
-    run(training, on_call=lambda state, losses: told.append((int(state.step), len(losses))))
-    assert told == [(5, 5), (10, 5), (13, 3)]
+    run(training, on_call=lambda so_far: told.append((int(so_far.state.step), len(so_far.losses))))
+    assert told == [(5, 5), (10, 10), (13, 13)]
+
+
+def test_a_training_left_off_at_any_call_ends_as_if_it_never_had_been():
+    training = Training(steps=18, batch_size=4, steps_per_call=3, validate_every=6)
+
+    def validate(params):  # the best is neither the first nor the last
+        return {"score": -abs(float(params["mean"]) - 0.006)}
+
+    kept = []
+    whole = run(training, validate=validate, on_call=lambda so_far: kept.append(copied(so_far)))
+    assert whole.best_step == 12
+    for so_far in kept:
+        resumed = run(training, state=so_far, validate=validate)
+        chex.assert_trees_all_equal(resumed.state, whole.state)
+        chex.assert_trees_all_equal(resumed.best, whole.best)
+        np.testing.assert_array_equal(resumed.losses, whole.losses)
+        assert resumed.validations == whole.validations
+        assert resumed.best_step == whole.best_step
+
+
+def copied(so_far):
+    state, best = jax.tree.map(np.array, (so_far.state, so_far.best))
+    return dataclasses.replace(so_far, state=state, best=best)
 
 
 def test_the_state_given_is_not_consumed():

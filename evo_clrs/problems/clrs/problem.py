@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -15,6 +15,7 @@ from evo_clrs.gates import fingerprint, graph, liveness, mlir
 from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
+from evo_clrs.problems.clrs.data import Recipe
 from evo_clrs.problems.clrs.edges import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
@@ -99,6 +100,25 @@ def make(options: Options, protocol: Protocol) -> "ClrsProblem":
     return ClrsProblem(options, protocol)
 
 
+class Keys(NamedTuple):
+    """The keys of one training, all of them from its seed.
+
+    Attributes:
+      init: of its initial parameters, uint32[2].
+      train: of its steps.
+      score: of its scores.
+    """
+
+    init: jax.Array
+    train: jax.Array
+    score: jax.Array
+
+    @classmethod
+    def of(cls, seed: int) -> "Keys":
+        """Returns the keys of the training from this seed."""
+        return cls(*jax.random.split(jax.random.PRNGKey(seed), 3))
+
+
 class ClrsProblem:
     """A CLRS task under a budget; see `problems.base.Problem` for the contract."""
 
@@ -106,8 +126,18 @@ class ClrsProblem:
     instant = False
     remark = ""
 
-    def __init__(self, options: Options, protocol: Protocol):
+    def __init__(
+        self,
+        options: Options,
+        protocol: Protocol,
+        record_test: Callable[[Recipe], None] | None = None,
+    ):
         """Checks the options; data is drawn when it is first needed.
+
+        Args:
+          options: task, slot and budget.
+          protocol: which data.
+          record_test: opens test data, for the final comparison only: see `Splits`.
 
         Raises:
           UserError: the task is unknown, or a seed cannot be found.
@@ -116,7 +146,7 @@ class ClrsProblem:
         self._protocol = protocol
         self._task = task(options.task, protocol)
         cache = {"": default_folder(), "none": None}.get(options.cache, Path(options.cache))
-        self._splits = Splits(self._task, protocol, cache)
+        self._splits = Splits(self._task, protocol, cache, record_test)
         self._model_options = ModelOptions(options.hidden_size, options.triplet_size)
         self.slot = SLOTS[options.slot]
         self.title = f"{options.task}-{options.slot}"
@@ -161,13 +191,11 @@ class ClrsProblem:
             return self._examine(work)
 
     def _examine(self, graph_: Graph) -> Facts:
-        options = self._options
         read = mlir.read_graph(graph_)
-        limits = traced.graph_limits(options.max_gflops, options.max_memory, options.max_operations)
-        price = graph.check(read, limits)
+        price = graph.check(read, self.limits)
         if liveness.inert(read, self._live_outputs):
             raise Rejected("inert", f"it cannot change a prediction of {self._task.name}")
-        model = self._model(slot_function.from_graph(graph_))
+        model = self.model(graph_)
         counts = influence.count_parameters(model)
         return Facts(
             parameters=counts.all,
@@ -191,8 +219,7 @@ class ClrsProblem:
         """Trains and scores a graph, see `Stoppable.evaluate`."""
         assert isinstance(work, Graph)
         with traced.forgetting(), jax.default_matmul_precision(self._options.matmul_precision):
-            model = self._model(slot_function.from_graph(work))
-            return self._evaluate(model, split, seeds, rungs)
+            return self._evaluate(self.model(work), split, seeds, rungs)
 
     def metrics(self, evaluation: Evaluation, facts: Facts) -> Mapping[str, float]:
         """Adds sizes and fitness to measured metrics, see `Problem.metrics`."""
@@ -211,30 +238,31 @@ class ClrsProblem:
     def _evaluate(
         self, model: Model, split: str, seeds: Sequence[int], rungs: Sequence[Rung]
     ) -> Evaluation:
-        options = self._options
-        training = loop.Training(
-            steps=options.train_steps,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
-            clip_norm=options.clip_norm,
-            steps_per_call=options.validate_every,
-            validate_every=options.validate_every,
-        )
-        validate = make_scorer(model, self._pool("validation"), options.batch_size)
-        final = None
-        if split != "validation":
-            final = make_scorer(model, self._pool(split), options.batch_size)
-        state = loop.start(model.shapes(), training)
-        steps = loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
+        training = self.training
+        validate = self.scorer(model, "validation")
+        final = None if split == "validation" else self.scorer(model, split)
+        steps = self.compile_steps(model, training)
         results: list[dict[str, float]] = []
         spent = Cost(compile_seconds=validate.compile_seconds + steps.seconds)
         climb = Climb(rungs)
         for seed in seeds:
-            result, took = self._train(
-                model, training, seed, steps, validate, final, None if results else climb
+            stop = None if results else climb
+            outcome = self.train(model, training, seed, steps, validate, stop=stop)
+            best = max(scores["score"] for _, scores in outcome.validations)
+            metrics = {
+                "val_accuracy": best,
+                "val_error": 1.0 - best,
+                "train_loss": float(outcome.losses[-min(50, len(outcome.losses)) :].mean()),
+            }
+            if final is not None:
+                assert outcome.best is not None
+                metrics["accuracy"] = final(outcome.best, Keys.of(seed).score)["score"]
+            results.append(metrics)
+            spent += Cost(
+                compile_seconds=outcome.compile_seconds,
+                train_seconds=outcome.train_seconds,
+                score_seconds=outcome.score_seconds,
             )
-            results.append(result)
-            spent += took
             if climb.stopped:
                 break
         return Evaluation(
@@ -244,47 +272,89 @@ class ClrsProblem:
             metrics={**traced.over_trainings(results), **climb.metrics},
             cost=spent,
             seeds=tuple(seeds[: len(results)]),
-            budget=climb.budget(options.train_steps),
+            budget=climb.budget(self._options.train_steps),
         )
 
-    def _train(
+    # The pieces of an evaluation, for whoever takes it step by step.
+
+    @property
+    def training(self) -> loop.Training:
+        """The settings of one training."""
+        options = self._options
+        return loop.Training(
+            steps=options.train_steps,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            clip_norm=options.clip_norm,
+            steps_per_call=options.validate_every,
+            validate_every=options.validate_every,
+        )
+
+    @property
+    def limits(self) -> graph.GraphLimits:
+        """What a graph may cost."""
+        options = self._options
+        return traced.graph_limits(options.max_gflops, options.max_memory, options.max_operations)
+
+    @property
+    def cycle(self) -> int:
+        """How many training steps go once through all lengths."""
+        return len(split_lengths(self._task, self._protocol, "train"))
+
+    @property
+    def test_size(self) -> Size:
+        """The size of test data, at which a program for the final comparison is traced as well."""
+        (length,) = split_lengths(self._task, self._protocol, "test")
+        channels = count_channels(self._task, self._categories)
+        nodes = self._task.nodes(length)
+        return self._model_options.size(self._options.batch_size, nodes, channels)
+
+    def model(self, graph_: Graph) -> Model:
+        """Returns the task's model around a graph."""
+        return self._model(slot_function.from_graph(graph_))
+
+    def scorer(self, model: Model, split: Any) -> Scorer:
+        """Returns what scores parameters of a model on a split, compiled.
+
+        Raises:
+          UserError: it is the test split of a problem without `record_test`.
+        """
+        return make_scorer(model, self._pool(split), self._options.batch_size)
+
+    def compile_steps(self, model: Model, training: loop.Training) -> loop.Compiled:
+        """Returns the steps of trainings of a model, compiled, for all seeds."""
+        state = loop.start(model.shapes(), training)
+        return loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
+
+    def start(self, model: Model, training: loop.Training, seed: int) -> loop.State:
+        """Returns the state before the first step of the training from this seed."""
+        return loop.start(model.init(Keys.of(seed).init), training)
+
+    def train(
         self,
         model: Model,
         training: loop.Training,
         seed: int,
         steps: loop.Compiled,
         validate: Scorer,
-        final: Scorer | None,
-        climb: Climb | None,
-    ) -> tuple[dict[str, float], Cost]:
-        """Trains from one seed; returns metrics and cost."""
-        init_key, train_key, score_key = jax.random.split(jax.random.PRNGKey(seed), 3)
-        outcome = loop.train(
+        begin: loop.Outcome | None = None,
+        on_call: Callable[[loop.Outcome], None] | None = None,
+        stop: Climb | None = None,
+    ) -> loop.Outcome:
+        """Trains a model from one seed, or goes on from the outcome so far; see `loop.train`."""
+        keys = Keys.of(seed)
+        return loop.train(
             loss=model.loss,
             draw=self._draw,
             pools=self._train_pools,
-            state=loop.start(model.init(init_key), training),
+            state=begin or self.start(model, training, seed),
             training=training,
-            key=train_key,
-            validate=lambda params: validate(params, score_key),
+            key=keys.train,
+            validate=lambda params: validate(params, keys.score),
+            on_call=on_call,
             compiled=steps,
-            stop=climb,
+            stop=stop,
         )
-        best = max(scores["score"] for _, scores in outcome.validations)
-        metrics = {
-            "val_accuracy": best,
-            "val_error": 1.0 - best,
-            "train_loss": float(outcome.losses[-min(50, len(outcome.losses)) :].mean()),
-        }
-        if final is not None:
-            assert outcome.best is not None
-            metrics["accuracy"] = final(outcome.best, score_key)["score"]
-        spent = Cost(
-            compile_seconds=outcome.compile_seconds,
-            train_seconds=outcome.train_seconds,
-            score_seconds=outcome.score_seconds,
-        )
-        return metrics, spent
 
     def _draw(self, key: jax.Array, pool: data.Pool, batch_size: int) -> data.Pool:
         """Returns a batch of a pool, with positions drawn anew where they are random."""
