@@ -132,6 +132,7 @@ def test_a_training_that_ends_in_the_middle_goes_on_to_the_same_result(finished,
     assert told(tmp_path)[key] == told(whole)[key]
 
 
+@pytest.mark.slow
 def test_the_time_is_over_and_the_same_command_goes_on(finished, tmp_path):
     whole, _ = finished
     command = ["deep_sets", "--tasks=bfs", f"--out={tmp_path}"]
@@ -144,6 +145,7 @@ def test_the_time_is_over_and_the_same_command_goes_on(finished, tmp_path):
     assert told(tmp_path)[key] == told(whole)[key]
 
 
+@pytest.mark.slow
 def test_a_failed_training_leaves_the_others_their_turn(tmp_path):
     source = programs.load("processor")["deep_sets"].replace(
         "        return node, None", "        return node / 0.0, None"
