@@ -29,6 +29,10 @@ Batch = Any
 Loss = Callable[[Params, jax.Array, Batch], jax.Array]
 Draw = Callable[[jax.Array, Pool, int], Batch]
 
+# Name of the axis of seeds trained together, for losses that must agree on something, see
+# `together`.
+SEEDS = "seeds"
+
 
 @dataclasses.dataclass(frozen=True)
 class ByStep:
@@ -243,9 +247,17 @@ class Compiled(NamedTuple):
 
 
 def compile_steps(
-    loss: Loss, draw: Draw | ByStep, pools: Sequence[Pool], state: State, training: Training
+    loss: Loss,
+    draw: Draw | ByStep,
+    pools: Sequence[Pool],
+    state: State,
+    training: Training,
+    seeds: int | None = None,
 ) -> Compiled:
     """Returns the steps from this state on, compiled; see `train` for the arguments.
+
+    With `seeds` they are those of so many trainings together: state, key and losses are as
+    `together.train` says.
 
     Raises:
       Rejected: at stage `failed`: memory ran out.
@@ -254,6 +266,10 @@ def compile_steps(
     with _memory_guard():
         call = make_call(loss, draw, len(pools), training, int(state.step))
         key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
+        if seeds is not None:
+            axes = State(0, 0, None)  # type: ignore[arg-type]
+            call = jax.vmap(call, (axes, 0, None), (axes, 1), axis_name=SEEDS)
+            key = jax.ShapeDtypeStruct((seeds, *key.shape), key.dtype)
         compiled = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools)).compile()
     return Compiled(compiled, time.perf_counter() - begin, _temporary_bytes(compiled))
 
@@ -373,8 +389,8 @@ def _memory_guard() -> Iterator[None]:
 
 
 def _check_finite(losses: np.ndarray, step: int) -> None:
-    """Raises Rejected if a loss is not finite; `step` is how many steps came before them."""
-    broken = np.flatnonzero(~np.isfinite(losses))
+    """Raises Rejected if a loss [steps, ...] is not finite; so many steps came before them."""
+    broken = np.flatnonzero(~np.isfinite(losses).reshape(len(losses), -1).all(axis=1))
     if broken.size:
         raise Rejected("failed", f"loss is not finite at step {step + int(broken[0]) + 1}")
 

@@ -136,15 +136,18 @@ class Model:
         """How many numbers the parameters hold, the slot's included."""
         return sum(array.size for array in jax.tree.leaves(self.shapes()))
 
-    def loss(self, params: Parameters, key: jax.Array, batch: Pool) -> jax.Array:
+    def loss(
+        self, params: Parameters, key: jax.Array, batch: Pool, axis: str | None = None
+    ) -> jax.Array:
         """Returns the training loss: that of each output and of each hint, added up.
 
         Args:
           params: parameters.
           key: uint32[2], for Gumbel noise and for what the slot draws.
           batch: samples with labels.
+          axis: name of the axis that `jax.vmap` maps this over, if it does.
         """
-        outputs, hints = self._unroll(params, key, batch, training=True)
+        outputs, hints = self._unroll(params, key, batch, training=True, axis=axis)
         total = jnp.zeros(())
         for name, prediction in outputs.items():
             truth = self._point(name, batch.outputs[name])
@@ -191,7 +194,12 @@ class Model:
         return {"model": fresh.initialise(whole, model_key, *arguments), "slot": slot}
 
     def _unroll(
-        self, params: Parameters, key: jax.Array, batch: Pool, training: bool
+        self,
+        params: Parameters,
+        key: jax.Array,
+        batch: Pool,
+        training: bool,
+        axis: str | None = None,
     ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Returns last outputs, name -> [B, ...], and in training all hints, name -> [T-1, B, ...].
 
@@ -214,7 +222,7 @@ class Model:
 
         last = jnp.maximum(batch.lengths - 2, 0)
         hints, features = unroll(
-            step, params, (loop_key, batch.inputs), self._start(batch), last, batch.steps
+            step, params, (loop_key, batch.inputs), self._start(batch), last, batch.steps, axis
         )
         decode = hk.transform(self._decode_outputs).apply
         return decode(params["model"], noise_key, features, training), hints
