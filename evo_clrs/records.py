@@ -32,7 +32,7 @@ def make_size(**dimensions: int) -> Size:
     return tuple(sorted(dimensions.items()))
 
 
-def together(size: Size, seeds: int) -> Size:
+def for_seeds(size: Size, seeds: int) -> Size:
     """Returns the size at which a slot is called for so many seeds together."""
     return make_size(**{**dict(size), _SEEDS: seeds})
 

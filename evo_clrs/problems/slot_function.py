@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.export import Exported
 
 from evo_clrs import linear
-from evo_clrs.records import Graph, Parameter, Size, seeds_at, together
+from evo_clrs.records import Graph, Parameter, Size, for_seeds, seeds_at
 from evo_clrs.slots import SLOTS, Slot
 
 Arrays = tuple[jax.Array, ...]
@@ -135,7 +135,7 @@ def _with_rule(function: Callable[..., Any], traced: Collection[Size], size: Siz
 
     @alone.def_vmap
     def rule(seeds: int, mapped: Sequence[Any], *operands: Any) -> tuple[Any, Any]:
-        at = together(size, seeds)
+        at = for_seeds(size, seeds)
         if at not in traced:
             raise KeyError(f"graph was not traced for {seeds} seeds together at {dict(size)}")
 

@@ -6,9 +6,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from evo_clrs.errors import Rejected, UserError
 from evo_clrs.gates import fingerprint, graph, liveness, mlir
@@ -19,10 +20,10 @@ from evo_clrs.problems.clrs.edges import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
 from evo_clrs.problems.clrs.splits import Splits
-from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
-from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
+from evo_clrs.problems.clrs.tasks import Protocol, Split, split_lengths, task
+from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work, for_seeds
 from evo_clrs.slots import SLOTS
-from evo_clrs.training import loop
+from evo_clrs.training import loop, together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Options:
       clip_norm: gradients of a larger global norm are scaled down to it.
       validate_every: steps between two looks at validation data; the best one counts.
       trainings: training seeds for each program; metrics are their means.
+      seeds_together: whether the trainings of a program are steps of one graph: auto (where it
+        pays), on or off. Each is what it would be alone, up to rounding.
       length_buckets: a batch comes from one of this many equal parts of the training samples,
         sorted by length of their trajectories, so that short ones do not wait for long ones; 1 for
         batches of all lengths, as published.
@@ -63,6 +66,7 @@ class Options:
     clip_norm: float = 1.0
     validate_every: int = 50
     trainings: int = 1
+    seeds_together: str = "auto"
     length_buckets: int = 1
     fitness_parameters: str = "all"
     matmul_precision: str = "float32"
@@ -79,6 +83,7 @@ class Options:
             ("slot", ("processor", "triplet")),
             ("fitness_parameters", ("all", "live")),
             ("matmul_precision", ("float32", "tensorfloat32", "bfloat16")),
+            ("seeds_together", ("auto", "on", "off")),
         ):
             if getattr(self, name) not in choices:
                 raise UserError(
@@ -91,10 +96,28 @@ OPTIONS = (Options, Protocol)
 # Options that change where things are kept and what is refused, never a score.
 _NOT_RESULTS = ("cache", "seeds")
 
+# Splits that a search may read.
+_SEARCHED: tuple[Split, ...] = ("train", "validation", "selection")
+
+# Widest embeddings with which trainings together are faster on a CPU, see the README.
+_WIDEST_TOGETHER = 16
+
 
 def make(options: Options, protocol: Protocol) -> "ClrsProblem":
     """Returns the problem with these options."""
     return ClrsProblem(options, protocol)
+
+
+class _Keys(NamedTuple):
+    """The keys of a training, uint32[2] each."""
+
+    init: jax.Array
+    train: jax.Array
+    score: jax.Array
+
+
+def _keys(seed: int) -> _Keys:
+    return _Keys(*jax.random.split(jax.random.PRNGKey(seed), 3))
 
 
 class ClrsProblem:
@@ -130,23 +153,40 @@ class ClrsProblem:
 
     @functools.cached_property
     def score_key(self) -> str:
-        """All that shapes a score besides the graph and the training seeds."""
-        shaping = {k: v for k, v in self.identity.items() if k != "seeds"}
+        """All that shapes a score besides the graph and the training seeds.
+
+        Whether seeds train together is left out: scores agree up to rounding, as between machines.
+        """
+        shaping = {k: v for k, v in self.identity.items() if k not in ("seeds", "seeds_together")}
         return json.dumps({"problem": self.name, **shaping}, sort_keys=True)
 
     @functools.cached_property
     def sizes(self) -> tuple[Size, ...]:
-        """One size for each number of nodes in training, then those of validation."""
-        nodes = [
-            self._task.nodes(length)
-            for split in ("train", "validation", "selection")
-            for length in split_lengths(self._task, self._protocol, split)
-        ]
+        """One size for each number of nodes in training, then those of validation.
+
+        Behind them are those of training for several seeds together, if they train so.
+        """
+        alone = dict.fromkeys(size for split in _SEARCHED for size in self._sizes_of(split))
+        count = len(self.training_seeds)
+        if count == 1 or not self._pays_together():
+            return tuple(alone)
+        return (*alone, *(for_seeds(size, count) for size in self._sizes_of("train")))
+
+    def _sizes_of(self, split: Split) -> tuple[Size, ...]:
+        """Returns the sizes of a split's batches, for one seed alone."""
         channels = count_channels(self._task, self._categories)
+        nodes = map(self._task.nodes, split_lengths(self._task, self._protocol, split))
         return tuple(
             self._model_options.size(self._options.batch_size, n, channels)
             for n in dict.fromkeys(nodes)
         )
+
+    def _pays_together(self) -> bool:
+        """Whether trainings of one program are to be steps of one graph."""
+        if self._options.seeds_together == "auto":
+            on_cpu = jax.default_backend() == "cpu"
+            return not on_cpu or self._options.hidden_size <= _WIDEST_TOGETHER
+        return self._options.seeds_together == "on"
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs that the options name, or else the slot's usual seeds."""
@@ -211,11 +251,13 @@ class ClrsProblem:
         final = None
         if split != "validation":
             final = make_scorer(model, self._pool(split), options.batch_size)
-        state = loop.start(model.shapes(), training)
-        steps = loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
-        results, spent = [], Cost(compile_seconds=validate.compile_seconds + steps.seconds)
-        for seed in seeds:
-            result, took = self._train(model, training, seed, steps, validate, final)
+        sizes = {for_seeds(size, len(seeds)) for size in self._sizes_of("train")}
+        train = self._train_together if sizes <= set(model.slot.sizes) else self._train_in_turn
+        compile_seconds, outcomes = train(model, training, seeds, validate)
+        spent = Cost(compile_seconds=validate.compile_seconds + compile_seconds)
+        results = []
+        for seed, outcome in zip(seeds, outcomes, strict=True):
+            result, took = self._result(outcome, seed, final)
             results.append(result)
             spent += took
         metrics = traced.over_trainings(results)
@@ -228,27 +270,56 @@ class ClrsProblem:
             budget={"steps": options.train_steps},
         )
 
-    def _train(
-        self,
-        model: Model,
-        training: loop.Training,
-        seed: int,
-        steps: loop.Compiled,
-        validate: Scorer,
-        final: Scorer | None,
-    ) -> tuple[dict[str, float], Cost]:
-        """Trains from one seed; returns metrics and cost."""
-        init_key, train_key, score_key = jax.random.split(jax.random.PRNGKey(seed), 3)
-        outcome = loop.train(
-            loss=model.loss,
+    def _train_in_turn(
+        self, model: Model, training: loop.Training, seeds: Sequence[int], validate: Scorer
+    ) -> tuple[float, Sequence[loop.Outcome]]:
+        """Trains from one seed after the other; returns seconds of compiling, and the outcomes."""
+        state = loop.start(model.shapes(), training)
+        steps = loop.compile_steps(model.loss, self._draw, self._train_pools, state, training)
+
+        def train(seed: int) -> loop.Outcome:
+            keys = _keys(seed)
+            return loop.train(
+                loss=model.loss,
+                draw=self._draw,
+                pools=self._train_pools,
+                state=loop.start(model.init(keys.init), training),
+                training=training,
+                key=keys.train,
+                validate=lambda params: validate(params, keys.score),
+                compiled=steps,
+            )
+
+        return steps.seconds, [train(seed) for seed in seeds]
+
+    def _train_together(
+        self, model: Model, training: loop.Training, seeds: Sequence[int], validate: Scorer
+    ) -> tuple[float, Sequence[loop.Outcome]]:
+        """Trains from all seeds in one graph; returns as `_train_in_turn`."""
+        keys, count = list(map(_keys, seeds)), len(seeds)
+        loss = functools.partial(model.loss, axis=loop.SEEDS)
+        shapes = together.start([model.shapes()] * count, training)
+        steps = loop.compile_steps(loss, self._draw, self._train_pools, shapes, training, count)
+
+        def validation(score_key: jax.Array) -> together.Validate:
+            return lambda params: validate(params, score_key)
+
+        outcomes = together.train(
+            loss=loss,
             draw=self._draw,
             pools=self._train_pools,
-            state=loop.start(model.init(init_key), training),
+            state=together.start([model.init(own.init) for own in keys], training),
             training=training,
-            key=train_key,
-            validate=lambda params: validate(params, score_key),
+            keys=jnp.stack([own.train for own in keys]),
+            validate=[validation(own.score) for own in keys],
             compiled=steps,
         )
+        return steps.seconds, outcomes
+
+    def _result(
+        self, outcome: loop.Outcome, seed: int, final: Scorer | None
+    ) -> tuple[dict[str, float], Cost]:
+        """Returns metrics and cost of a training."""
         best = max(scores["score"] for _, scores in outcome.validations)
         metrics = {
             "val_accuracy": best,
@@ -257,7 +328,7 @@ class ClrsProblem:
         }
         if final is not None:
             assert outcome.best is not None
-            metrics["accuracy"] = final(outcome.best, score_key)["score"]
+            metrics["accuracy"] = final(outcome.best, _keys(seed).score)["score"]
         spent = Cost(
             compile_seconds=outcome.compile_seconds,
             train_seconds=outcome.train_seconds,
