@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from evo_clrs import records
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import mlir
+from evo_clrs.gates.cost import cost, cost_of
 from evo_clrs.gates.graph import GraphLimits, check
 from tests.gates.export import export_graph
 
@@ -129,3 +131,44 @@ def test_what_differs_on_another_platform_is_counted_as_well():
     assert rejection(graph)[0] == "over_budget"
     same = mlir.read_graph(export_graph(lambda x: x @ x.swapaxes(1, 2), SHAPES))
     assert not same.forward[0].elsewhere  # products are lowered for each platform, all alike
+
+
+def test_seeds_together_cost_what_one_alone_costs():
+    alone = check(export_graph(ordinary, SHAPES), LIMITS)
+    assert check(export_graph(ordinary, SHAPES, seeds=3), LIMITS) == alone
+
+
+def test_seeds_together_may_take_as_many_times_the_work_and_no_more():
+    graph = export_graph(ordinary, SHAPES, seeds=3)
+    together = mlir.read_graph(graph).for_seeds(3)
+    price = cost_of(together.init, together.forward, together.backward)
+    assert price.training_flops == 3 * cost(graph).training_flops
+    enough = dataclasses.replace(LIMITS, flops=price.training_flops / 3)
+    check(graph, enough)
+    # A graph for three seeds that does the work of four.
+    more = export_graph(ordinary, SHAPES, seeds=4)
+    size = records.for_seeds(more.sizes[0].size, 3)
+    forged = dataclasses.replace(
+        more, sizes=(more.sizes[0], dataclasses.replace(more.sizes[1], size=size))
+    )
+    stage, reason = rejection(forged, enough)
+    assert stage == "over_budget" and reason.startswith("3 seeds together: predicted")
+
+
+def test_seeds_together_may_not_take_more_memory():
+    graph = export_graph(ordinary, SHAPES, seeds=3)
+    alone = max(phase.peak_bytes for phase in cost(graph).phases)
+    limits = dataclasses.replace(LIMITS, peak_bytes=2 * alone)
+    check(export_graph(ordinary, SHAPES), limits)
+    stage, reason = rejection(graph, limits)
+    assert stage == "over_budget" and reason.startswith("3 seeds together: predicted")
+
+
+def test_library_calls_of_seeds_together_need_permission():
+    plain, called = (
+        export_graph(function, [[(3, 3)]], seeds=2)
+        for function in (lambda x: x * 2, lambda x: jnp.linalg.qr(x)[0])
+    )
+    forged = dataclasses.replace(plain, sizes=(plain.sizes[0], called.sizes[1]))
+    stage, reason = rejection(forged)
+    assert stage == "trace" and "custom call" in reason

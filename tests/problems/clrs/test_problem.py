@@ -8,7 +8,7 @@ from evo_clrs.errors import Rejected, UserError
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.clrs import influence
 from evo_clrs.problems.clrs.tasks import TASKS
-from evo_clrs.records import Evaluation, make_size
+from evo_clrs.records import Evaluation, make_size, seeds_at
 
 # Tasks none of whose decoders read edges (Ibarz et al. 2022; derived from the library's specs).
 EDGELESS = {
@@ -151,6 +151,7 @@ def test_fitness_is_parameters_times_error(jail):
         ({"train_steps": -1}, "--train_steps must be above zero"),
         ({"train_lengths": (0,)}, "train_lengths"),
         ({"seeds": ("nobody",)}, "seed 'nobody' is neither a file nor a program"),
+        ({"seeds_together": "yes"}, "--seeds_together must be one of auto, on, off"),
         ({"colour": "red"}, "no option colour"),
     ],
 )
@@ -175,3 +176,56 @@ def test_the_identity_changes_with_a_seed_and_not_with_the_cache(tmp_path):
     mine.write_text(programs.load("processor")["gmpnn"])
     assert first != make(seeds=(str(mine),)).identity
     assert first["jax"] == jax.__version__
+
+
+NOISY = """
+import clrs
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+
+class Processor(clrs.processors.Processor):
+    def __init__(self, out_size: int, name: str = "noisy"):
+        super().__init__(name=name)
+        self.out_size = out_size
+
+    def __call__(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused_kwargs):
+        node = hk.Linear(self.out_size)(node_fts + hidden) + jnp.max(edge_fts, axis=1)
+        return node * jax.random.uniform(hk.next_rng_key(), node.shape), None
+"""
+
+
+@pytest.mark.parametrize("name", ["bfs", "insertion_sort"])
+def test_seeds_together_score_as_each_alone(jail, name):
+    """A program that draws random numbers; insertion_sort's decoders draw noise as well."""
+    sizes = {"train_lengths": (4, 5), "train_count": 8, "validation_count": 8}
+    steps = {"train_steps": 5, "validate_every": 3, "selection_count": 8, "trainings": 3}
+    turns, together = (
+        make(name, hidden_size=4, seeds_together=choice, **sizes, **steps)
+        for choice in ("off", "on")
+    )
+    assert together.sizes[: len(turns.sizes)] == turns.sizes
+    assert together.score_key == turns.score_key and together.identity != turns.identity
+    graph = jail.trace(together.slot, NOISY, together.sizes)
+    plain = jail.trace(turns.slot, NOISY, turns.sizes)
+    assert together.examine(graph) == turns.examine(plain)
+    found, expected = (
+        problem.evaluate(traced, "selection", (3, 1, 2))
+        for problem, traced in ((together, graph), (turns, plain))
+    )
+    assert found.metrics.keys() == expected.metrics.keys()
+    for metric, value in expected.metrics.items():
+        assert found.metrics[metric] == pytest.approx(value, rel=1e-4), metric
+    # Other numbers of seeds than were traced train one after the other.
+    one = together.evaluate(graph, "validation", (1,)).metrics
+    assert one == turns.evaluate(plain, "validation", (1,)).metrics
+
+
+@pytest.mark.parametrize(
+    ("choice", "width", "trainings", "several"),
+    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False), ("auto", 256, 2, False)],
+)
+def test_when_seeds_train_together_on_a_cpu(choice, width, trainings, several):
+    problem = make(hidden_size=width, trainings=trainings, seeds_together=choice)
+    assert any(seeds_at(size) == trainings for size in problem.sizes) is several
