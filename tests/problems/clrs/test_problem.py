@@ -196,30 +196,37 @@ class Processor(clrs.processors.Processor):
 """
 
 
-@pytest.mark.parametrize("name", ["bfs", "insertion_sort"])
-def test_seeds_together_score_as_each_alone(jail, name):
+@pytest.mark.parametrize(
+    ("name", "lengths", "split"),
+    [
+        ("bfs", (4,), "validation"),
+        pytest.param("insertion_sort", (4, 5), "selection", marks=pytest.mark.slow),
+    ],
+)
+def test_seeds_together_score_as_each_alone(jail, name, lengths, split):
     """A program that draws random numbers; insertion_sort's decoders draw noise as well."""
-    sizes = {"train_lengths": (4, 5), "train_count": 8, "validation_count": 8}
-    steps = {"train_steps": 5, "validate_every": 3, "selection_count": 8, "trainings": 3}
-    turns, together = (
-        make(name, hidden_size=4, seeds_together=choice, **sizes, **steps)
-        for choice in ("off", "on")
-    )
+    shape = {"hidden_size": 4, "train_lengths": lengths, "train_count": 8, "trainings": 3}
+    steps = {"train_steps": 5, "validate_every": 3, "selection_count": 8, "validation_count": 8}
+    turns, together = (make(name, seeds_together=how, **shape, **steps) for how in ("off", "on"))
     assert together.sizes[: len(turns.sizes)] == turns.sizes
     assert together.score_key == turns.score_key and together.identity != turns.identity
     graph = jail.trace(together.slot, NOISY, together.sizes)
     plain = jail.trace(turns.slot, NOISY, turns.sizes)
     assert together.examine(graph) == turns.examine(plain)
-    found, expected = (
-        problem.evaluate(traced, "selection", (3, 1, 2))
-        for problem, traced in ((together, graph), (turns, plain))
-    )
-    assert found.metrics.keys() == expected.metrics.keys()
-    for metric, value in expected.metrics.items():
-        assert found.metrics[metric] == pytest.approx(value, rel=1e-4), metric
-    # Other numbers of seeds than were traced train one after the other.
-    one = together.evaluate(graph, "validation", (1,)).metrics
-    assert one == turns.evaluate(plain, "validation", (1,)).metrics
+    found = together.evaluate(graph, split, (3, 1, 2)).metrics
+    expected = turns.evaluate(plain, split, (3, 1, 2)).metrics
+    assert found.keys() == expected.keys()
+    for metric, value in expected.items():
+        assert found[metric] == pytest.approx(value, rel=1e-4), metric
+
+
+@pytest.mark.slow
+def test_other_numbers_of_seeds_than_were_traced_train_in_turn(jail):
+    together = make(trainings=3, seeds_together="on", train_steps=2, validate_every=2)
+    turns = make(trainings=3, seeds_together="off", train_steps=2, validate_every=2)
+    graph = jail.trace(together.slot, NOISY, together.sizes)
+    found, expected = (p.evaluate(graph, "validation", (1, 2)) for p in (together, turns))
+    assert found.metrics == expected.metrics and found.seeds == (1, 2)
 
 
 @pytest.mark.parametrize(
