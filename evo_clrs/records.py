@@ -9,7 +9,10 @@ import dataclasses
 from collections.abc import Mapping
 
 # A size is what fixes every dimension of a slot: (("B", 32), ("H", 128), ("K", 8), ("N", 16)).
+# With a dimension S, a graph at it is called for S trainings together, see `SizedGraph`.
 Size = tuple[tuple[str, int], ...]
+
+_SEEDS = "S"
 
 # Where a program's way can end short of a score, in the order of the way. The names are those of
 # `counts` in summary.json, where static and trace are prefixed with `rejected_`.
@@ -34,6 +37,16 @@ STAGES = (
 def make_size(**dimensions: int) -> Size:
     """Returns the `Size` with these dimensions, e.g. `make_size(B=32, N=16, H=128, K=8)`."""
     return tuple(sorted(dimensions.items()))
+
+
+def for_seeds(size: Size, seeds: int) -> Size:
+    """Returns the size at which a slot is called for so many seeds together."""
+    return make_size(**{**dict(size), _SEEDS: seeds})
+
+
+def seeds_at(size: Size) -> int | None:
+    """Returns for how many seeds together a slot is called at a size, None for one alone."""
+    return dict(size).get(_SEEDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +155,9 @@ class SizedGraph:
       init: `(key: uint32[2]) -> (parameter, ...)` in the order of `Graph.parameters`.
       apply: `((parameter, ...), key: uint32[2], (input, ...)) -> (output, ...)` with inputs and
         outputs in the slot's order, absent optional outputs left out; exported with its VJP.
+        At a size for S seeds together all of these have a leading axis of S, the key as well, and
+        each seed is computed from what is its own, as `jax.vmap` does. Nothing else changes: init
+        is for one seed, and `outputs` are shapes for one.
 
     Attributes:
       size: the dimensions this was traced at.
@@ -208,7 +224,7 @@ class Facts:
     Attributes:
       parameters: parameters of the whole model with this program in its slot.
       live_parameters: those of them that can change a prediction of the task.
-      flops: FLOPs of one forward pass of the slot, summed over the sizes used.
+      flops: FLOPs of one forward pass of the slot, summed over the sizes used by one seed alone.
       bytes: bytes read and written by it, summed likewise.
       peak_bytes: predicted largest memory of one forward pass of the slot.
       operations: StableHLO operations of slot and VJP, a measure of compile time.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evo_clrs.problems.clrs.problem import Options
+from evo_clrs.problems.clrs.options import UNRELATED, Options
 from evo_clrs.problems.clrs.tasks import Protocol
 from evo_clrs.results import Result
 
@@ -15,19 +15,13 @@ _DEFAULTS = dataclasses.asdict(Options()) | dataclasses.asdict(Protocol())
 # The published protocol: Velickovic et al. 2022 and Ibarz et al. 2022. Ours searches for less long.
 PUBLISHED: Mapping[str, Any] = _DEFAULTS | {"train_steps": 10_000}
 
-# Options that say what is trained, or what is refused and kept; none shapes the score of a program.
-_UNRELATED = frozenset(
-    ("task", "slot", "seeds", "trainings", "cache", "fitness_parameters")
-    + ("max_memory", "max_gflops", "max_operations")
-)
-
 
 def shaping(result: Result) -> dict[str, Any]:
     """Returns the options that shape a score; those that a result does not tell have defaults."""
     options = _DEFAULTS | dict(result.options)
     if result.precision:
         options["matmul_precision"] = result.precision
-    return {name: _plain(value) for name, value in options.items() if name not in _UNRELATED}
+    return {name: _plain(value) for name, value in options.items() if name not in UNRELATED}
 
 
 def differences(first: Result, second: Result) -> str:

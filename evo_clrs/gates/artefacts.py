@@ -24,7 +24,7 @@ from jaxlib.mlir.dialects import stablehlo
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import mlir, operations
-from evo_clrs.records import Graph, Parameter, SizedGraph
+from evo_clrs.records import Graph, Parameter, SizedGraph, seeds_at
 from evo_clrs.slots import Slot
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -137,9 +137,15 @@ def _functions(
     inputs = tuple(_float32(tensor.at(entry.size)) for tensor in slot.arguments)
     outputs = tuple(_float32(shape) for shape in entry.outputs if shape is not None)
     where = ", ".join(f"{name}={value}" for name, value in entry.size)
+    arguments, results, seeds = (weights, _KEY, inputs), outputs, seeds_at(entry.size)
+    if seeds is not None:
+        arguments, results = jax.tree.map(
+            lambda aval: jax.core.ShapedArray((seeds, *aval.shape), aval.dtype),
+            (arguments, results),
+        )
     return (
         _Function(f"init at {where}", "init", (_KEY,), weights, 0),
-        _Function(f"apply at {where}", "apply", (weights, _KEY, inputs), outputs, 1),
+        _Function(f"apply at {where}", "apply", arguments, results, 1),
     )
 
 

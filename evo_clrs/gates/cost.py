@@ -72,7 +72,7 @@ class ProgramCost:
 
 @dataclasses.dataclass(frozen=True)
 class GraphCost:
-    """What a graph costs; all but memory summed over the sizes.
+    """What a graph costs; all but memory summed over the sizes, those for one seed alone.
 
     Attributes:
       initial: one initialisation, at the first size.
@@ -129,6 +129,7 @@ class GraphCost:
 def cost(graph: Graph | GraphPrograms) -> GraphCost:
     """Returns what a graph costs; raises Rejected as `mlir.read` does."""
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    programs = programs.for_seeds(None)
     return cost_of(programs.init, programs.forward, programs.backward)
 
 

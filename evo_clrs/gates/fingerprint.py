@@ -34,12 +34,14 @@ def fingerprint(graph: Graph | GraphPrograms) -> str:
 
     It covers what training and prediction see: outputs and their VJP at every size, the
     initialisers at the first one, and the static properties. It does not see names, order of
-    parameters, dead parameters, or the order in which sums are taken.
+    parameters, dead parameters, or the order in which sums are taken. Sizes for several seeds
+    together are left out, so that it is the same whether a program is traced at them or not.
 
     Raises:
       Rejected: as `mlir.read`.
     """
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    programs = programs.for_seeds(None)
     graph = programs.graph
     terms = Terms()
     looks = [f"parameter {entry.shape} {entry.dtype}" for entry in graph.parameters]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import mlir, operations
-from evo_clrs.gates.cost import GraphCost, ProgramCost, cost, program_cost
+from evo_clrs.gates.cost import GraphCost, ProgramCost, cost_of, program_cost
 from evo_clrs.gates.dataflow import CUSTOM_CALL
 from evo_clrs.gates.mlir import GraphPrograms
-from evo_clrs.records import Graph
+from evo_clrs.records import Graph, seeds_at
 
 _GIB = 1024.0**3
 
@@ -16,6 +16,8 @@ _GIB = 1024.0**3
 @dataclasses.dataclass(frozen=True)
 class GraphLimits:
     """What a graph may cost, see `cost.GraphCost`.
+
+    For S seeds together it may take S times the FLOPs and bytes, but no more memory.
 
     Attributes:
       flops: FLOPs of one forward pass of the slot, of its VJP, or of its initialisation, summed
@@ -53,11 +55,25 @@ def check(graph: Graph | GraphPrograms, limits: GraphLimits) -> GraphCost:
     for program in (programs.init, *programs.forward, *programs.backward):
         for name in sorted(program.mentions):
             _check_name(name, limits)
-    predicted = cost(programs)
-    _check_cost(predicted, limits)
-    for program in (programs.init, *programs.forward, *programs.backward):
-        for other in program.elsewhere:
-            _check_phases((program_cost(other),), limits)
+    kinds = dict.fromkeys(seeds_at(sized.size) for sized in programs.graph.sizes)
+    costs = {seeds: _check_kind(programs.for_seeds(seeds), seeds, limits) for seeds in kinds}
+    return costs[None]
+
+
+def _check_kind(programs: GraphPrograms, seeds: int | None, limits: GraphLimits) -> GraphCost:
+    """Checks the cost of what is run for so many seeds together, or for one alone; returns it."""
+    times = seeds or 1
+    limits = dataclasses.replace(limits, flops=times * limits.flops, bytes=times * limits.bytes)
+    predicted = cost_of(programs.init, programs.forward, programs.backward)
+    try:
+        _check_cost(predicted, limits)
+        for program in (programs.init, *programs.forward, *programs.backward):
+            for other in program.elsewhere:
+                _check_phases((program_cost(other),), limits)
+    except Rejected as rejection:
+        if seeds is None:
+            raise
+        raise Rejected(rejection.stage, f"{seeds} seeds together: {rejection.reason}") from None
     return predicted
 
 

@@ -163,7 +163,7 @@ def inert(graph: Graph | GraphPrograms, live_outputs: Collection[int]) -> bool:
     not make itself.
 
     Args:
-      graph: the program's graph; inert means inert at every size.
+      graph: the program's graph; inert means inert at every size, for one seed alone.
       live_outputs: outputs of the slot that predictions read, by position in the slot (absent
         optional outputs counted), as `live_slot_outputs` finds them.
 
@@ -171,6 +171,7 @@ def inert(graph: Graph | GraphPrograms, live_outputs: Collection[int]) -> bool:
       Rejected: as `mlir.read`.
     """
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
+    programs = programs.for_seeds(None)
     for sized, program in zip(programs.graph.sizes, programs.forward, strict=True):
         present = [i for i, shape in enumerate(sized.outputs) if shape is not None]
         dependencies = output_dependencies(program)

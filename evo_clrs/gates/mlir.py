@@ -19,7 +19,7 @@ from jaxlib.mlir.dialects import stablehlo
 from evo_clrs.errors import Rejected
 from evo_clrs.gates.dataflow import CUSTOM_CALL, Operation, Program, Region, Type, Value
 from evo_clrs.gates.inline import Tally, inline
-from evo_clrs.records import Graph
+from evo_clrs.records import Graph, seeds_at
 
 # Run on every module before it is read. jaxlib 0.10 has no inliner for `func.call`, so `inline.py`
 # inlines as well; the order is that of the design.
@@ -48,6 +48,17 @@ class GraphPrograms:
     init: Program
     forward: tuple[Program, ...]
     backward: tuple[Program, ...]
+
+    def for_seeds(self, seeds: int | None) -> "GraphPrograms":
+        """Returns what is run for so many seeds together, or for one alone if None."""
+        entries = zip(self.graph.sizes, self.forward, self.backward, strict=True)
+        kept = [entry for entry in entries if seeds_at(entry[0].size) == seeds]
+        return GraphPrograms(
+            graph=dataclasses.replace(self.graph, sizes=tuple(sized for sized, _, _ in kept)),
+            init=self.init,
+            forward=tuple(forward for _, forward, _ in kept),
+            backward=tuple(backward for _, _, backward in kept),
+        )
 
 
 def read(module: bytes | str) -> Program:

@@ -16,7 +16,7 @@ from jax import export
 from evo_clrs import linear
 from evo_clrs.jail import jaxprs
 from evo_clrs.jail.limits import amount
-from evo_clrs.records import Size
+from evo_clrs.records import Size, seeds_at
 from evo_clrs.slots import Slot
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -224,7 +224,10 @@ def _export_init(
 def _export_apply(
     slot: Slot, function: hk.TransformedWithState, tree: Any, size: Size
 ) -> tuple[bytes, tuple[tuple[int, ...] | None, ...]]:
-    """Returns apply as a serialised export with its VJP, and the shapes of the outputs."""
+    """Returns apply as a serialised export with its VJP, and the shapes of the outputs.
+
+    At a size for several seeds together it is mapped over them.
+    """
     leaves, structure = jax.tree_util.tree_flatten(tree)
     shapes: list[tuple[int, ...] | None] = []
 
@@ -237,7 +240,12 @@ def _export_apply(
         shapes[:] = [None if output is None else output.shape for output in outputs]
         return tuple(output for output in outputs if output is not None)
 
-    jitted, arguments = jax.jit(apply), (tuple(leaves), _KEY, _arguments(slot, size))
+    arguments, seeds = (tuple(leaves), _KEY, _arguments(slot, size)), seeds_at(size)
+    if seeds is not None:
+        arguments = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype), arguments
+        )
+    jitted = jax.jit(apply if seeds is None else jax.vmap(apply))
     _traced(jitted, *arguments)
     exported = export.export(jitted, platforms=PLATFORMS)(*arguments)
     return bytes(exported.serialize(vjp_order=1)), tuple(shapes)

@@ -9,15 +9,16 @@ Keys are raw threefry keys, uint32[2], because that is what an exported graph ta
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+from jax.export import Exported
 
 from evo_clrs import linear
-from evo_clrs.records import Graph, Parameter, Size
+from evo_clrs.records import Graph, Parameter, Size, for_seeds, seeds_at
 from evo_clrs.slots import SLOTS, Slot
 
 Arrays = tuple[jax.Array, ...]
@@ -32,11 +33,12 @@ class SlotFunction:
       slot: the slot it fills.
       parameters: shapes of its parameters, in the order `init` returns them.
       properties: static yes/no answers that shape the decoders, e.g. `{"inf_bias": False}`.
-      sizes: sizes it can be called at; only the first one if `any_size`.
+      sizes: sizes it can be called at, one seed's first; only the first one if `any_size`.
       any_size: whether other sizes than those of `sizes` work as well.
       init: `(key, size) -> parameters`; they have the same shapes at every size.
       apply: `(parameters, key, size, arguments) -> outputs` in the slot's order, an absent optional
         output as None. Differentiable in parameters and arguments. Raises KeyError at other sizes.
+        `jax.vmap` may map it, over S of anything if it is at a size of `sizes` for S together.
     """
 
     slot: Slot
@@ -57,13 +59,15 @@ def from_graph(graph: Graph) -> SlotFunction:
 
     Its VJP is the exported one, which computes the slot's forward pass again.
     """
+    applied = {entry.size: jax.export.deserialize(bytearray(entry.apply)) for entry in graph.sizes}
     exported = {
         entry.size: (
             jax.export.deserialize(bytearray(entry.init)),
-            jax.export.deserialize(bytearray(entry.apply)),
+            _mappable(applied, entry.size),
             tuple(shape is not None for shape in entry.outputs),
         )
         for entry in graph.sizes
+        if seeds_at(entry.size) is None
     }
 
     def at(size: Size) -> tuple[Any, Any, tuple[bool, ...]]:
@@ -75,7 +79,7 @@ def from_graph(graph: Graph) -> SlotFunction:
 
     def apply(parameters: Arrays, key: jax.Array, size: Size, arguments: Arrays) -> Outputs:
         _, function, presence = at(size)
-        outputs = iter(function.call(tuple(parameters), key, tuple(arguments)))
+        outputs = iter(function(tuple(parameters), key, tuple(arguments)))
         return tuple(next(outputs) if present else None for present in presence)
 
     return SlotFunction(
@@ -87,6 +91,61 @@ def from_graph(graph: Graph) -> SlotFunction:
         init=init,
         apply=apply,
     )
+
+
+def _mappable(
+    applied: Mapping[Size, Exported], size: Size
+) -> Callable[[Arrays, jax.Array, Arrays], Arrays]:
+    """Returns an exported apply, differentiable, as a function that `jax.vmap` can map.
+
+    An export has no rule for being mapped: over S it is replaced by the one for S seeds together.
+    """
+
+    def call(at: Size, parameters: Arrays, key: jax.Array, arguments: Arrays) -> Arrays:
+        return tuple(applied[at].call(parameters, key, arguments))
+
+    def pull(
+        at: Size, parameters: Arrays, key: jax.Array, arguments: Arrays, cotangents: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """Returns the cotangents of parameters and arguments."""
+        found = applied[at].vjp().call(*parameters, key, *arguments, *cotangents)
+        count = len(parameters)
+        return tuple(found[:count]), tuple(found[count + 1 :])
+
+    forward, backward = (_with_rule(function, applied, size) for function in (call, pull))
+
+    @jax.custom_vjp
+    def apply(parameters: Arrays, key: jax.Array, arguments: Arrays) -> Arrays:
+        return forward(parameters, key, arguments)
+
+    def apply_backward(kept: Any, cotangents: Arrays) -> tuple[Arrays, None, Arrays]:
+        of_parameters, of_arguments = backward(*kept, cotangents)
+        return of_parameters, None, of_arguments
+
+    apply.defvjp(lambda *kept: (forward(*kept), kept), apply_backward)
+    return apply
+
+
+def _with_rule(function: Callable[..., Any], traced: Collection[Size], size: Size) -> Any:
+    """Returns a function at a size, with a rule for `jax.vmap`: call it at S together instead."""
+
+    @jax.custom_batching.custom_vmap
+    def alone(*operands: Any) -> Any:
+        return function(size, *operands)
+
+    @alone.def_vmap
+    def rule(seeds: int, mapped: Sequence[Any], *operands: Any) -> tuple[Any, Any]:
+        at = for_seeds(size, seeds)
+        if at not in traced:
+            raise KeyError(f"graph was not traced for {seeds} seeds together at {dict(size)}")
+
+        def spread(array: jax.Array, has_axis: bool) -> jax.Array:
+            return array if has_axis else jnp.broadcast_to(array, (seeds, *array.shape))
+
+        results = function(at, *jax.tree.map(spread, tuple(operands), tuple(mapped)))
+        return results, jax.tree.map(lambda _: True, results)
+
+    return alone
 
 
 def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunction:

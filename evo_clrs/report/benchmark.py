@@ -1,11 +1,11 @@
-"""Engine against reference as a table, with ratios and their spread."""
+"""Engine against reference, and seeds together, as tables with ratios and their spread."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from evo_clrs.problems.clrs.benchmark import Measured
+from evo_clrs.problems.clrs.benchmark import Measured, MeasuredSeeds
 
 _MIB = 2.0**20
 
@@ -57,6 +57,43 @@ def markdown(rows: Sequence[dict[str, Any]], caption: str) -> str:
         f"| geometric mean | | {means['first_step_ratio']:.2f} | | {means['step_ratio']:.2f} | "
         f"| {means['memory_ratio']:.1f} |"
     )
+    return "\n".join(lines) + "\n"
+
+
+def seeds_summary(measured: MeasuredSeeds) -> dict[str, Any]:
+    """Returns medians and the gain of one task; above 1, training seeds together pays."""
+    gain = [alone / together for together, alone in measured.step]
+    together, alone = measured.temporary_bytes
+    return {
+        "task": measured.task,
+        "seeds": measured.seeds,
+        "first_step_seconds": list(measured.first_step),
+        "seed_steps_per_second": [measured.seeds / _median(measured.step, i) for i in (0, 1)],
+        "gain": statistics.median(gain),
+        "gain_range": [min(gain), max(gain)],
+        "temporary_mib": [together / _MIB, alone / _MIB],
+    }
+
+
+def seeds_markdown(rows: Sequence[dict[str, Any]], caption: str) -> str:
+    """Returns the tasks as a table, seeds together and one after the other side by side."""
+    lines = [
+        caption,
+        "",
+        "| task | seeds | first step, s | steps x seeds per s | gain | temporary memory, MiB |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        first, rate, memory = (
+            row[name] for name in ("first_step_seconds", "seed_steps_per_second", "temporary_mib")
+        )
+        lines.append(
+            f"| {row['task']} | {row['seeds']} | {first[0]:.1f} / {first[1]:.1f} "
+            f"| {rate[0]:.1f} / {rate[1]:.1f} | {_ratio(row, 'gain')} "
+            f"| {memory[0]:.1f} / {memory[1]:.1f} |"
+        )
+    mean = math.exp(statistics.fmean(math.log(row["gain"]) for row in rows))
+    lines.append(f"| geometric mean | | | | {mean:.2f} | |")
     return "\n".join(lines) + "\n"
 
 

@@ -22,12 +22,17 @@ import numpy as np
 import optax
 
 from evo_clrs.errors import Rejected
+from evo_clrs.training.guards import check_finite, memory_guard
 
 Params = Any
 Pool = Any
 Batch = Any
 Loss = Callable[[Params, jax.Array, Batch], jax.Array]
 Draw = Callable[[jax.Array, Pool, int], Batch]
+
+# Name of the axis of seeds trained together, for losses that must agree on something, see
+# `together`.
+SEEDS = "seeds"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,9 +250,17 @@ class Compiled(NamedTuple):
 
 
 def compile_steps(
-    loss: Loss, draw: Draw | ByStep, pools: Sequence[Pool], state: State, training: Training
+    loss: Loss,
+    draw: Draw | ByStep,
+    pools: Sequence[Pool],
+    state: State,
+    training: Training,
+    seeds: int | None = None,
 ) -> Compiled:
     """Returns the steps from this state on, compiled; see `train` for the arguments.
+
+    With `seeds` they are those of so many trainings together: state, key and losses are as
+    `together.train` says.
 
     Raises:
       Rejected: at stage `failed`: memory ran out.
@@ -256,6 +269,10 @@ def compile_steps(
     with memory_guard():
         call = make_call(loss, draw, len(pools), training, int(state.step))
         key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
+        if seeds is not None:
+            axes = State(0, 0, None)  # type: ignore[arg-type]
+            call = jax.vmap(call, (axes, 0, None), (axes, 1), axis_name=SEEDS)
+            key = jax.ShapeDtypeStruct((seeds, *key.shape), key.dtype)
         compiled = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools)).compile()
     return Compiled(compiled, time.perf_counter() - begin, _temporary_bytes(compiled))
 
@@ -320,7 +337,7 @@ def train(
             with clock.counting("train"):
                 at, fetched = steps.call(at, key, pools)
                 values = np.asarray(fetched)[: training.steps - step]
-            _check_finite(values, step)
+            check_finite(values, step)
             step += len(values)
             losses.append(values)
             if validate and (step == training.steps or step % training.validate_every == 0):
@@ -374,25 +391,6 @@ class _Clock:
         limit = self._max_seconds
         if limit is not None and time.perf_counter() - self._begin > limit:
             raise Rejected("failed", f"training ran longer than {limit:g} s, at step {step}")
-
-
-@contextlib.contextmanager
-def memory_guard() -> Iterator[None]:
-    """Turns the device's out-of-memory error into a rejection."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        reason = str(error).splitlines()[0]
-        raise Rejected("failed", f"out of device memory: {reason}") from error
-
-
-def _check_finite(losses: np.ndarray, step: int) -> None:
-    """Raises Rejected if a loss is not finite; `step` is how many steps came before them."""
-    broken = np.flatnonzero(~np.isfinite(losses))
-    if broken.size:
-        raise Rejected("failed", f"loss is not finite at step {step + int(broken[0]) + 1}")
 
 
 def _temporary_bytes(compiled: Any) -> int:

@@ -15,6 +15,7 @@ def export_graph(
     function: Callable,
     shapes: Sequence[Sequence[tuple[int, ...]]],
     properties: Mapping[str, bool] | None = None,
+    seeds: int | None = None,
 ) -> records.Graph:
     """Exports a Haiku function at several sizes.
 
@@ -22,16 +23,19 @@ def export_graph(
       function: called with float32 arrays; returns an array, or a tuple of arrays and Nones.
       shapes: for each size, the shapes of the inputs.
       properties: static properties of the graph.
+      seeds: also exports it at all these sizes for so many seeds together.
     """
     parameters: tuple[records.Parameter, ...] = ()
     sizes = []
-    for number, inputs in enumerate(shapes):
-        parameters, init, apply, outputs = _export(function, inputs)
-        sizes.append(records.SizedGraph(records.make_size(N=number), init, apply, outputs))
+    plain = [(records.make_size(N=number), inputs) for number, inputs in enumerate(shapes)]
+    several = [(records.for_seeds(size, seeds), inputs) for size, inputs in plain if seeds]
+    for size, inputs in plain + several:
+        parameters, init, apply, outputs = _export(function, inputs, records.seeds_at(size))
+        sizes.append(records.SizedGraph(size, init, apply, outputs))
     return records.Graph("test", parameters, tuple(sizes), dict(properties or {}))
 
 
-def _export(function: Callable, shapes: Sequence[tuple[int, ...]]):
+def _export(function: Callable, shapes: Sequence[tuple[int, ...]], seeds: int | None):
     absent: list[tuple[bool, ...]] = []
 
     def present_outputs(*inputs):
@@ -53,11 +57,18 @@ def _export(function: Callable, shapes: Sequence[tuple[int, ...]]):
     def apply(parameters, key, inputs):
         return network.apply(jax.tree.unflatten(structure, parameters), key, *inputs)
 
+    arguments, mapped = (tuple(leaves), key, inputs), apply
+    if seeds is not None:
+        mapped = jax.vmap(apply)
+        arguments = jax.tree.map(
+            lambda array: jax.ShapeDtypeStruct((seeds, *array.shape), array.dtype), arguments
+        )
     exported = [
         jax.export.export(jax.jit(init), platforms=PLATFORMS)(key),
-        jax.export.export(jax.jit(apply), platforms=PLATFORMS)(tuple(leaves), key, inputs),
+        jax.export.export(jax.jit(mapped), platforms=PLATFORMS)(*arguments),
     ]
-    shapes_out = iter(tuple(array.shape) for array in exported[1].out_avals)
+    first = 0 if seeds is None else 1
+    shapes_out = iter(tuple(array.shape)[first:] for array in exported[1].out_avals)
     outputs = tuple(None if missing else next(shapes_out) for missing in absent[-1])
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
     parameters = tuple(

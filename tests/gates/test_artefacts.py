@@ -18,7 +18,7 @@ from evo_clrs.errors import Rejected
 from evo_clrs.gates import artefacts, operations
 from evo_clrs.jail.jail import Jail
 from evo_clrs.jail.limits import Limits
-from evo_clrs.records import Graph, Parameter, SizedGraph, make_size
+from evo_clrs.records import Graph, Parameter, SizedGraph, for_seeds, make_size
 from evo_clrs.slots import Slot, Tensor
 
 B, H = 2, 3
@@ -104,6 +104,56 @@ def test_three_modules_are_verified():
     assert modules[0].results == ("tensor<3x3xf32>",)
     # Neither apply nor its VJP reads the key, so it is not among their arguments.
     assert modules[1].arguments == ("tensor<i32>", "tensor<3x3xf32>", "tensor<2x3xf32>")
+
+
+S = 4
+
+
+def seeds_together(function, key=(S, 2), weights=((S, H, H),), inputs=((S, B, H),)):
+    """A graph whose only size is for seeds together, with this function mapped over them."""
+    key = jax.ShapeDtypeStruct(key, jnp.uint32)
+    honest = graph(apply_artefact=applied(function, weights, inputs, key))
+    size = for_seeds(honest.sizes[0].size, S)
+    return dataclasses.replace(honest, sizes=(dataclasses.replace(honest.sizes[0], size=size),))
+
+
+def test_seeds_together_have_an_axis_of_their_own():
+    honest = seeds_together(jax.vmap(apply))
+    assert check(honest) == honest
+    _, modules = artefacts.unpack(honest, SLOT)
+    assert modules[0].results == ("tensor<3x3xf32>",)  # init is for one of them
+    assert modules[1].arguments == ("tensor<i32>", "tensor<4x3x3xf32>", "tensor<4x2x3xf32>")
+    assert modules[1].results == ("tensor<4x2x3xf32>",)
+
+
+SHARED = (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [
+        (lambda: graph(apply_artefact=applied(apply)), "argument 0 as float32[4,3,3]"),
+        (
+            lambda: seeds_together(jax.vmap(apply), (3, 2), ((3, H, H),), ((3, B, H),)),
+            "argument 0 as float32[4,3,3]",
+        ),
+        (
+            lambda: seeds_together(jax.vmap(apply, SHARED), (S, 2), ((H, H),)),
+            "argument 0 as float32[4,3,3]",
+        ),
+        (lambda: seeds_together(jax.vmap(apply, (0, None, 0)), (2,)), "argument 1 as uint32[4,2]"),
+        (
+            lambda: seeds_together(lambda p, k, x: (jax.vmap(apply)(p, k, x)[0][0],)),
+            "result 0 as float32[4,2,3]",
+        ),
+    ],
+    ids=["none", "another number", "shared parameters", "one key", "one output"],
+)
+def test_another_axis_than_that_of_the_seeds_is_refused(forged, reason):
+    found = forged()
+    size = for_seeds(make_size(B=B, H=H), S)
+    found = dataclasses.replace(found, sizes=(dataclasses.replace(found.sizes[0], size=size),))
+    assert refusal(found) == f"apply at B=2, H=3, S=4 is not exported with {reason}"
 
 
 def two_outputs(parameters, key, inputs):

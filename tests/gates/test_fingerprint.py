@@ -396,3 +396,7 @@ def test_same_in_another_process(original):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == original
+
+
+def test_sizes_for_seeds_together_do_not_count():
+    assert of(base, seeds=3) == of(base)

@@ -9,6 +9,7 @@ import pytest
 
 from evo_clrs.errors import Rejected
 from evo_clrs.gates import mlir
+from evo_clrs.gates.cost import cost
 from evo_clrs.gates.graph import GraphLimits, check
 from tests.gates.export import export_graph
 
@@ -129,3 +130,40 @@ def test_what_differs_on_another_platform_is_counted_as_well():
     assert rejection(graph)[0] == "over_budget"
     same = mlir.read_graph(export_graph(lambda x: x @ x.swapaxes(1, 2), SHAPES))
     assert not same.forward[0].elsewhere  # products are lowered for each platform, all alike
+
+
+def test_seeds_together_cost_what_one_alone_costs():
+    alone = check(export_graph(ordinary, SHAPES), LIMITS)
+    assert check(export_graph(ordinary, SHAPES, seeds=3), LIMITS) == alone
+
+
+def test_seeds_together_may_take_as_many_times_the_work_and_no_more():
+    honest = export_graph(ordinary, SHAPES, seeds=3)
+    alone = max(phase.flops for phase in cost(honest).phases)
+    limits = dataclasses.replace(LIMITS, flops=alone)
+    check(honest, limits)
+    # A graph for three seeds that does the work of a hundred.
+    more = export_graph(ordinary, SHAPES, seeds=100).sizes[1]
+    more = dataclasses.replace(more, size=honest.sizes[1].size)
+    forged = dataclasses.replace(honest, sizes=(honest.sizes[0], more))
+    stage, reason = rejection(forged, limits)
+    assert stage == "over_budget" and reason.startswith("3 seeds together: predicted")
+
+
+def test_seeds_together_may_not_take_more_memory():
+    graph = export_graph(ordinary, SHAPES, seeds=3)
+    alone = max(phase.peak_bytes for phase in cost(graph).phases)
+    limits = dataclasses.replace(LIMITS, peak_bytes=2 * alone)
+    check(export_graph(ordinary, SHAPES), limits)
+    stage, reason = rejection(graph, limits)
+    assert stage == "over_budget" and reason.startswith("3 seeds together: predicted")
+
+
+def test_library_calls_of_seeds_together_need_permission():
+    plain, called = (
+        export_graph(function, [[(3, 3)]], seeds=2)
+        for function in (lambda x: x * 2, lambda x: jnp.linalg.qr(x)[0])
+    )
+    forged = dataclasses.replace(plain, sizes=(plain.sizes[0], called.sizes[1]))
+    stage, reason = rejection(forged)
+    assert stage == "trace" and "custom call" in reason

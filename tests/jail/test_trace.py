@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from evo_clrs.records import make_size
+from evo_clrs.records import for_seeds, make_size
 from evo_clrs.slots import PROCESSOR
 from evo_clrs.slots import TRIPLET as TRIPLET_SLOT
 from tests.jail.guests import MPNN, SIZES, TRIPLET, processor
@@ -144,6 +144,36 @@ def test_program_may_draw_and_compute_at_import(jail):
     outputs = [apply.call((), jnp.array([0, i], jnp.uint32), arguments)[0] for i in (1, 1, 2)]
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert np.abs(outputs[0] - outputs[2]).max() > 0.1
+
+
+def test_a_graph_for_seeds_together_computes_what_each_computes_alone(jail):
+    """Random draws of the program included: each seed has its own key."""
+    source = processor(
+        "noise = jax.random.normal(hk.next_rng_key(), node_fts.shape)\n"
+        "return hk.Linear(4)(node_fts) * (1 + noise), None"
+    )
+    graph = jail.trace(PROCESSOR, source, [SIZES[0], for_seeds(SIZES[0], 3)])
+    alone, three = (export.deserialize(bytearray(entry.apply)) for entry in graph.sizes)
+    assert graph.sizes[0].init == graph.sizes[1].init
+    assert graph.sizes[0].outputs == graph.sizes[1].outputs == ((2, 3, 4), None)
+    keys = jax.random.split(jax.random.PRNGKey(0), 3)
+    init = export.deserialize(bytearray(graph.sizes[0].init))
+    parameters = [init.call(key) for key in keys]
+    arguments = [
+        tuple(array + seed for array in _arguments(PROCESSOR, SIZES[0])) for seed in range(3)
+    ]
+    stacked = [jax.tree.map(lambda *leaves: np.stack(leaves), *a) for a in (parameters, arguments)]
+
+    def loss(called, p, key, x):
+        return jnp.sum(jnp.sin(called.call(p, key, x)[0]))
+
+    found = jax.grad(loss, (1, 3))(three, stacked[0], keys, stacked[1])
+    (outputs,) = three.call(stacked[0], keys, stacked[1])
+    for seed, (p, key, x) in enumerate(zip(parameters, keys, arguments, strict=True)):
+        np.testing.assert_allclose(outputs[seed], alone.call(p, key, x)[0], rtol=1e-5, atol=1e-6)
+        expected = jax.tree.leaves(jax.grad(loss, (1, 3))(alone, p, key, x))
+        for mine, theirs in zip(jax.tree.leaves(found), expected, strict=True):
+            np.testing.assert_allclose(mine[seed], theirs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

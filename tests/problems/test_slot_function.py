@@ -1,5 +1,6 @@
 """An exported graph and the code it was exported from are the same slot function."""
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 
 from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.model import Model, ModelOptions
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import CLRS30, task
 from evo_clrs.problems.slot_function import SlotFunction, arguments_at, from_graph, from_haiku
-from evo_clrs.records import Graph, Size, SizedGraph
+from evo_clrs.records import Graph, Size, SizedGraph, for_seeds, seeds_at
 from evo_clrs.slots import PROCESSOR, TRIPLET, Slot
 
 OPTIONS = ModelOptions(hidden_size=16)
@@ -31,7 +33,13 @@ def export(function: SlotFunction, sizes: tuple[Size, ...]) -> Graph:
         inputs = arguments_at(function.slot, size)
         outputs = jax.eval_shape(lambda p: function.apply(p, KEY, size, inputs), params)
         init = jax.export.export(jax.jit(lambda key: function.init(key, size)), platforms=platforms)
-        exported = jax.export.export(jax.jit(apply), platforms=platforms)(params, KEY, inputs)
+        arguments, seeds = (params, KEY, inputs), seeds_at(size)
+        if seeds is not None:
+            arguments = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct((seeds, *a.shape), a.dtype), arguments
+            )
+        mapped = apply if seeds is None else jax.vmap(apply)
+        exported = jax.export.export(jax.jit(mapped), platforms=platforms)(*arguments)
         return SizedGraph(
             size=size,
             init=bytes(init(KEY).serialize()),
@@ -117,3 +125,38 @@ def test_training_through_a_graph_equals_training_through_the_code():
         for tree in (gradients[0], jax.tree.map(jnp.subtract, *gradients))
     )
     assert difference < 1e-4 * norm
+
+
+def noisy(z, edge_fts, graph_fts, nb_triplet_fts, out_size):
+    kept = jax.random.bernoulli(hk.next_rng_key(), 0.5, z.shape[:2])
+    return edge_fts * hk.Linear(out_size)(z)[:, None] * kept[:, None, :, None]
+
+
+def test_a_graph_for_seeds_together_is_what_vmap_calls():
+    function = from_haiku(TRIPLET, noisy, SIZE)
+    graph = from_graph(export(function, (SIZE, for_seeds(SIZE, 3))))
+    keys = jax.random.split(KEY, 3)
+    params = jax.vmap(lambda key: function.init(key, SIZE))(keys)
+    inputs = random_arguments(TRIPLET, SIZE)  # shared by the seeds
+
+    def loss(slot, params, key, inputs):
+        return jnp.sum(jnp.sin(slot.apply(params, key, SIZE, inputs)[0]))
+
+    def value_and_gradients(slot):
+        return jax.value_and_grad(lambda p, k, x: loss(slot, p, k, x), argnums=(0, 2))
+
+    mapped = jax.jit(jax.vmap(value_and_gradients(graph), (0, 0, None)))(params, keys, inputs)
+    for seed, key in enumerate(keys):
+        own = [array[seed] for array in params]
+        for slot in (graph, function):
+            alone = value_and_gradients(slot)(tuple(own), key, inputs)
+            for mine, theirs in zip(jax.tree.leaves(mapped), jax.tree.leaves(alone), strict=True):
+                np.testing.assert_allclose(mine[seed], theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_other_numbers_of_seeds_than_were_traced_are_refused():
+    function = from_haiku(TRIPLET, messages, SIZE)
+    graph = from_graph(export(function, (SIZE, for_seeds(SIZE, 3))))
+    params, inputs = graph.init(KEY, SIZE), random_arguments(TRIPLET, SIZE)
+    with pytest.raises(KeyError, match="not traced for 2 seeds together"):
+        jax.vmap(lambda key: graph.apply(params, key, SIZE, inputs))(jax.random.split(KEY, 2))

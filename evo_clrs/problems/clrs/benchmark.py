@@ -21,10 +21,12 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems import slot_function
 from evo_clrs.problems.clrs import data, edges, reference
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.model import Model, ModelOptions
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import CLRS30, Task, moves_predecessor, task
+from evo_clrs.records import for_seeds
 from evo_clrs.slots import PROCESSOR
-from evo_clrs.training import loop
+from evo_clrs.training import loop, together
 
 PROGRAM = "triplet_gmpnn"
 
@@ -63,9 +65,15 @@ class Side(Protocol):
 
 
 class Engine:
-    """Our loop; making one takes it to the end of its first step."""
+    """Our loop; making one takes it to the end of its first step.
 
-    def __init__(self, work: Work, jail: Jail):
+    Args:
+      work: what to do.
+      jail: ready: its warm process has started, as in a search.
+      seeds: how many seeds train together, None for one alone.
+    """
+
+    def __init__(self, work: Work, jail: Jail, seeds: int | None = None):
         posed = task(work.task)
         count = 100_000  # steps that may be taken, more than anybody waits for
         self._training = loop.Training(
@@ -77,36 +85,49 @@ class Engine:
                 data.make_pool, posed, CLRS30, "train", work.length, work.pool, CLRS30.train_seed
             )
             options = ModelOptions(hidden_size=work.hidden_size)
-            slot = self._slot(posed, work, options, jail)
+            slot = self._slot(posed, work, options, jail, seeds)
             self._pool = jax.device_put(data.sort_by_length(drawn.result()))
             model = Model(posed, categories_of(posed, self._pool), slot, options)
-            initial = threads.submit(model.init, jax.random.PRNGKey(0))
+            initial = threads.submit(self._start, model, seeds)
+            loss = functools.partial(model.loss, axis=None if seeds is None else loop.SEEDS)
 
             def draw(key: jax.Array, pool: data.Pool, size: int) -> data.Pool:
                 return data.draw_batch(key, pool, size, work.length_buckets, True)
 
-            shapes = loop.start(model.shapes(), self._training)
+            if seeds is None:
+                shapes = loop.start(model.shapes(), self._training)
+            else:
+                shapes = together.start([model.shapes()] * seeds, self._training)
             self._compiled = loop.compile_steps(
-                model.loss, draw, [self._pool], shapes, self._training
+                loss, draw, [self._pool], shapes, self._training, seeds
             )
-            self._state = loop.start(initial.result(), self._training)
+            self._state = initial.result()
+        self._key = jax.random.PRNGKey(1)
+        if seeds is not None:
+            self._key = jax.random.split(self._key, seeds)
         self.steps(1)
 
+    def _start(self, model: Model, seeds: int | None) -> loop.State:
+        key = jax.random.PRNGKey(0)
+        if seeds is None:
+            return loop.start(model.init(key), self._training)
+        params = [model.init(own) for own in jax.random.split(key, seeds)]
+        return together.start(params, self._training)
+
     def _slot(
-        self, posed: Task, work: Work, options: ModelOptions, jail: Jail
+        self, posed: Task, work: Work, options: ModelOptions, jail: Jail, seeds: int | None
     ) -> slot_function.SlotFunction:
         few = data.make_pool(posed, CLRS30, "validation", work.length, 1, CLRS30.validation_seed)
         channels = edges.count_channels(posed, categories_of(posed, few))
         size = options.size(work.batch_size, posed.nodes(work.length), channels)
         source = programs.load(PROCESSOR.name)[PROGRAM]
-        return slot_function.from_graph(jail.trace(PROCESSOR, source, [size]))
+        sizes = [size] if seeds is None else [size, for_seeds(size, seeds)]
+        return slot_function.from_graph(jail.trace(PROCESSOR, source, sizes))
 
     def steps(self, count: int) -> None:
         """See `Side`."""
         for _ in range(count):
-            self._state, losses = self._compiled.call(
-                self._state, jax.random.PRNGKey(1), (self._pool,)
-            )
+            self._state, losses = self._compiled.call(self._state, self._key, (self._pool,))
         jax.block_until_ready(losses)
 
     def temporary_bytes(self) -> int:
@@ -182,6 +203,41 @@ class Measured:
     temporary_bytes: tuple[int, int]
 
 
+@dataclasses.dataclass(frozen=True)
+class MeasuredSeeds:
+    """What was measured of one task: the engine with several seeds together, and with one alone.
+
+    Attributes:
+      task: name of the task.
+      seeds: how many seeds.
+      first_step: seconds from nothing to the end of the first step, together and alone.
+      step: seconds of one step of all seeds, (together, alone) pairs of blocks taken in turn; alone
+        they go one after the other.
+      temporary_bytes: together and alone.
+    """
+
+    task: str
+    seeds: int
+    first_step: tuple[float, float]
+    step: tuple[tuple[float, float], ...]
+    temporary_bytes: tuple[int, int]
+
+
+def measure_seeds(
+    work: Work, jail: Jail, seeds: int, blocks: int, block_seconds: float
+) -> MeasuredSeeds:
+    """Runs the engine with several seeds together and with one alone, in turn; see `measure`."""
+    jax.clear_caches()
+    both, first = _timed(functools.partial(Engine, work, jail, seeds))
+    jax.clear_caches()
+    one, other = _timed(functools.partial(Engine, work, jail))
+    steps = tuple(
+        (ours, seeds * alone) for ours, alone in _blocks(both, one, blocks, block_seconds)
+    )
+    memory = both.temporary_bytes(), one.temporary_bytes()
+    return MeasuredSeeds(work.task, seeds, (first, other), steps, memory)
+
+
 def measure(work: Work, jail: Jail, starts: int, blocks: int, block_seconds: float) -> Measured:
     """Runs both sides in turn.
 
@@ -193,15 +249,23 @@ def measure(work: Work, jail: Jail, starts: int, blocks: int, block_seconds: flo
       blocks: how many blocks of steps are timed.
       block_seconds: about how long a block takes; at least one step.
     """
-    firsts, steps = [], []
+    firsts = []
     for _ in range(starts):
         jax.clear_caches()
         engine, ours = _timed(functools.partial(Engine, work, jail))
         jax.clear_caches()
         other, theirs = _timed(functools.partial(Reference, work))
         firsts.append((ours, theirs))
-    sides: tuple[Side, Side] = (engine, other)
-    counts = []
+    steps = _blocks(engine, other, blocks, block_seconds)
+    memory = engine.temporary_bytes(), other.temporary_bytes()
+    return Measured(work.task, tuple(firsts), steps, memory)
+
+
+def _blocks(
+    first: Side, second: Side, blocks: int, block_seconds: float
+) -> tuple[tuple[float, float], ...]:
+    """Returns seconds a step of each side, in blocks of steps taken in turn."""
+    sides, steps, counts = (first, second), [], []
     for side in sides:
         _, seconds = _timed(functools.partial(side.steps, 2))
         counts.append(max(1, round(2 * block_seconds / seconds)))
@@ -211,8 +275,7 @@ def measure(work: Work, jail: Jail, starts: int, blocks: int, block_seconds: flo
             for side, count in zip(sides, counts, strict=True)
         )
         steps.append((ours, theirs))
-    memory = engine.temporary_bytes(), other.temporary_bytes()
-    return Measured(work.task, tuple(firsts), tuple(steps), memory)
+    return tuple(steps)
 
 
 def _timed(action: Callable[[], Any]) -> tuple[Any, float]:

@@ -29,8 +29,9 @@ from evo_clrs.linear import Factored, through_channels
 from evo_clrs.problems.clrs import edges
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
+from evo_clrs.problems.clrs.shapes import empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
-from evo_clrs.problems.clrs.tasks import Feature, Task
+from evo_clrs.problems.clrs.tasks import Task
 from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
 from evo_clrs.problems.clrs.unroll import unroll
 from evo_clrs.problems.slot_function import SlotFunction
@@ -40,7 +41,7 @@ _decoders = clrs._src.decoders
 _encoders = clrs._src.encoders
 _losses = clrs._src.losses
 
-_Location, _Type = clrs.Location, clrs.Type
+_Type = clrs.Type
 
 Arrays = Mapping[str, jax.Array]
 Parameters = Mapping[str, Any]
@@ -136,15 +137,18 @@ class Model:
         """How many numbers the parameters hold, the slot's included."""
         return sum(array.size for array in jax.tree.leaves(self.shapes()))
 
-    def loss(self, params: Parameters, key: jax.Array, batch: Pool) -> jax.Array:
+    def loss(
+        self, params: Parameters, key: jax.Array, batch: Pool, axis: str | None = None
+    ) -> jax.Array:
         """Returns the training loss: that of each output and of each hint, added up.
 
         Args:
           params: parameters.
           key: uint32[2], for Gumbel noise and for what the slot draws.
           batch: samples with labels.
+          axis: name of the axis that `jax.vmap` maps this over, if it does.
         """
-        outputs, hints = self._unroll(params, key, batch, training=True)
+        outputs, hints = self._unroll(params, key, batch, training=True, axis=axis)
         total = jnp.zeros(())
         for name, prediction in outputs.items():
             truth = self._point(name, batch.outputs[name])
@@ -191,7 +195,12 @@ class Model:
         return {"model": fresh.initialise(whole, model_key, *arguments), "slot": slot}
 
     def _unroll(
-        self, params: Parameters, key: jax.Array, batch: Pool, training: bool
+        self,
+        params: Parameters,
+        key: jax.Array,
+        batch: Pool,
+        training: bool,
+        axis: str | None = None,
     ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Returns last outputs, name -> [B, ...], and in training all hints, name -> [T-1, B, ...].
 
@@ -214,7 +223,7 @@ class Model:
 
         last = jnp.maximum(batch.lengths - 2, 0)
         hints, features = unroll(
-            step, params, (loop_key, batch.inputs), self._start(batch), last, batch.steps
+            step, params, (loop_key, batch.inputs), self._start(batch), last, batch.steps, axis
         )
         decode = hk.transform(self._decode_outputs).apply
         return decode(params["model"], noise_key, features, training), hints
@@ -354,55 +363,6 @@ class Model:
         if soft and type_ == _Type.POINTER:
             type_ = _Type.SOFT_POINTER
         return clrs.DataPoint(name=name, location=location, type_=type_, data=array)
-
-
-def categories_of(task: Task, samples: Pool) -> dict[str, int]:
-    """Returns the number of classes of each categorical feature, as a `Model` needs them."""
-    arrays = {**samples.inputs, **samples.hints, **samples.outputs}
-    return {
-        feature.name: arrays[feature.name].shape[-1]
-        for feature in task.features
-        if feature.type == _Type.CATEGORICAL
-    }
-
-
-def empty_batch(
-    task: Task, categories: Mapping[str, int], batch_size: int, nodes: int, steps: int
-) -> Pool:
-    """Returns a batch of zeros for `steps` steps of message passing: for shapes, not for values."""
-
-    def zeros(features: tuple[Feature, ...], *leading: int) -> dict[str, jax.Array]:
-        return {
-            feature.name: jnp.zeros(
-                leading + _shape(feature, batch_size, nodes, categories),
-                jnp.int32 if feature.type == _Type.POINTER else jnp.float32,
-            )
-            for feature in features
-        }
-
-    return Pool(
-        inputs=zeros(task.inputs),
-        hints=zeros(task.hints, steps + 1),
-        outputs=zeros(task.outputs),
-        lengths=jnp.zeros(batch_size, jnp.int32),
-    )
-
-
-def _shape(
-    feature: Feature,
-    batch_size: int,
-    nodes: int,
-    categories: Mapping[str, int],
-    predicted: bool = False,
-) -> tuple[int, ...]:
-    """Returns the shape of a feature's data, or of its raw prediction."""
-    rank = {_Location.NODE: 1, _Location.EDGE: 2, _Location.GRAPH: 0}[feature.location]
-    shape = (batch_size, *[nodes] * rank)
-    if feature.type == _Type.CATEGORICAL:
-        return (*shape, categories[feature.name])
-    if feature.type == _Type.PERMUTATION_POINTER or (predicted and feature.type == _Type.POINTER):
-        return (*shape, nodes)
-    return shape
 
 
 def _encode(

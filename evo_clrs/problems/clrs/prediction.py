@@ -7,7 +7,8 @@ from typing import Any
 import jax
 
 from evo_clrs.problems.clrs.data import Pool
-from evo_clrs.problems.clrs.model import Model, Parameters, empty_batch
+from evo_clrs.problems.clrs.model import Model, Parameters
+from evo_clrs.problems.clrs.shapes import empty_batch
 
 # Steps of message passing: enough for hints and embeddings to be fed back, whatever the task.
 _STEPS = 2

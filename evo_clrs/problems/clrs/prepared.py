@@ -15,7 +15,7 @@ from evo_clrs.problems.clrs.model import Model
 from evo_clrs.problems.clrs.problem import ClrsProblem, Keys
 from evo_clrs.problems.clrs.score import Scorer
 from evo_clrs.records import Graph
-from evo_clrs.training import loop
+from evo_clrs.training import guards, loop
 
 _GIB = 2.0**30
 
@@ -102,7 +102,7 @@ class Prepared:
           Rejected: at stage `failed`: they need more than these bytes of memory.
         """
         self._training = _in_short_calls(self._problem)
-        with loop.memory_guard():
+        with guards.memory_guard():
             self._validate = self._problem.scorer(self._model, "validation")
             self._compiled = self._problem.compile_steps(self._model, self._training)
         self._seconds["compile"] = self._validate.compile_seconds + self._compiled.seconds
@@ -129,7 +129,7 @@ class Prepared:
           Rejected: at stage `failed`: memory does not do, or a prediction is not finite.
         """
         assert outcome.best is not None, "it was validated after the last step at least"
-        with loop.memory_guard():
+        with guards.memory_guard():
             if self._final is None:
                 self._final = self._problem.scorer(self._model, "test")
                 self._seconds["compile"] = self._final.compile_seconds

@@ -1,98 +1,42 @@
 """CLRS as a problem: a task, a slot, and the budget under which programs compete."""
 
-import dataclasses
 import functools
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from evo_clrs.errors import Rejected, UserError
+from evo_clrs.errors import Rejected
 from evo_clrs.gates import fingerprint, graph, liveness, mlir
 from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.data import Recipe
 from evo_clrs.problems.clrs.edges import count_channels
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.model import Model, ModelOptions
+from evo_clrs.problems.clrs.options import Options
 from evo_clrs.problems.clrs.score import Scorer, make_scorer
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.splits import Splits
-from evo_clrs.problems.clrs.tasks import Protocol, split_lengths, task
-from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work
+from evo_clrs.problems.clrs.tasks import Protocol, Split, split_lengths, task
+from evo_clrs.records import Cost, Evaluation, Facts, Graph, Size, Work, for_seeds
 from evo_clrs.slots import SLOTS
-from evo_clrs.training import loop
+from evo_clrs.training import loop, together
 from evo_clrs.training.rungs import Climb, Rung
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What is searched on CLRS, and with what budget; defaults are those of EvoPrompting's search.
-
-    Attributes:
-      task: one of the 30 tasks of CLRS-30, e.g. bfs.
-      slot: what programs define: processor (a whole processor) or triplet (its triplet function).
-      seeds: names of packaged programs or paths of files to start from; empty for the usual ones.
-      train_steps: training steps for each program.
-      batch_size: samples in each step.
-      hidden_size: width of all embeddings.
-      triplet_size: triplet features, for the triplet slot.
-      learning_rate: learning rate of Adam.
-      clip_norm: gradients of a larger global norm are scaled down to it.
-      validate_every: steps between two looks at validation data; the best one counts.
-      trainings: training seeds for each program; metrics are their means.
-      length_buckets: a batch comes from one of this many equal parts of the training samples,
-        sorted by length of their trajectories, so that short ones do not wait for long ones; 1 for
-        batches of all lengths, as published.
-      fitness_parameters: parameters that fitness counts: all (as the paper) or live.
-      matmul_precision: precision of matrix products: float32, tensorfloat32 or bfloat16.
-      max_memory: GiB that one training pass through a program may need, as predicted.
-      max_gflops: GFLOPs that one training pass through a program may take, as predicted.
-      max_operations: operations of a graph with its gradient, which set its compile time.
-      cache: folder that keeps sampled data; empty for the usual one, none for no cache.
-    """
-
-    task: str = "bfs"
-    slot: str = "processor"
-    seeds: tuple[str, ...] = ()
-    train_steps: int = 2000
-    batch_size: int = 32
-    hidden_size: int = 128
-    triplet_size: int = 8
-    learning_rate: float = 1e-3
-    clip_norm: float = 1.0
-    validate_every: int = 50
-    trainings: int = 1
-    length_buckets: int = 1
-    fitness_parameters: str = "all"
-    matmul_precision: str = "float32"
-    max_memory: float = 4.0
-    max_gflops: float = 500.0
-    max_operations: int = 20_000
-    cache: str = ""
-
-    def __post_init__(self) -> None:
-        task(self.task)  # is there one of this name?
-        for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, int | float) and not (value > 0 and math.isfinite(value)):
-                raise UserError(f"--{name} must be above zero, got {value}")
-        for name, choices in (
-            ("slot", ("processor", "triplet")),
-            ("fitness_parameters", ("all", "live")),
-            ("matmul_precision", ("float32", "tensorfloat32", "bfloat16")),
-        ):
-            if getattr(self, name) not in choices:
-                raise UserError(
-                    f"--{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
-
 
 OPTIONS = (Options, Protocol)
 
 # Options that change where things are kept and what is refused, never a score.
 _NOT_RESULTS = ("cache", "seeds")
+
+# Splits that a search may read.
+_SEARCHED: tuple[Split, ...] = ("train", "validation", "selection")
+
+# Widest embeddings with which trainings together are faster on a CPU, see the README.
+_WIDEST_TOGETHER = 16
 
 
 def make(options: Options, protocol: Protocol) -> "ClrsProblem":
@@ -162,23 +106,40 @@ class ClrsProblem:
 
     @functools.cached_property
     def score_key(self) -> str:
-        """All that shapes a score besides the graph and the training seeds."""
-        shaping = {k: v for k, v in self.identity.items() if k != "seeds"}
+        """All that shapes a score besides the graph and the training seeds.
+
+        Whether seeds train together is left out: scores agree up to rounding, as between machines.
+        """
+        shaping = {k: v for k, v in self.identity.items() if k not in ("seeds", "seeds_together")}
         return json.dumps({"problem": self.name, **shaping}, sort_keys=True)
 
     @functools.cached_property
     def sizes(self) -> tuple[Size, ...]:
-        """One size for each number of nodes in training, then those of validation."""
-        nodes = [
-            self._task.nodes(length)
-            for split in ("train", "validation", "selection")
-            for length in split_lengths(self._task, self._protocol, split)
-        ]
+        """One size for each number of nodes in training, then those of validation.
+
+        Behind them are those of training for several seeds together, if they train so.
+        """
+        alone = dict.fromkeys(size for split in _SEARCHED for size in self._sizes_of(split))
+        count = len(self.training_seeds)
+        if count == 1 or not self._pays_together():
+            return tuple(alone)
+        return (*alone, *(for_seeds(size, count) for size in self._sizes_of("train")))
+
+    def _sizes_of(self, split: Split) -> tuple[Size, ...]:
+        """Returns the sizes of a split's batches, for one seed alone."""
         channels = count_channels(self._task, self._categories)
+        nodes = map(self._task.nodes, split_lengths(self._task, self._protocol, split))
         return tuple(
             self._model_options.size(self._options.batch_size, n, channels)
             for n in dict.fromkeys(nodes)
         )
+
+    def _pays_together(self) -> bool:
+        """Whether trainings of one program are to be steps of one graph."""
+        if self._options.seeds_together == "auto":
+            on_cpu = jax.default_backend() == "cpu"
+            return not on_cpu or self._options.hidden_size <= _WIDEST_TOGETHER
+        return self._options.seeds_together == "on"
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs that the options name, or else the slot's usual seeds."""
@@ -241,30 +202,18 @@ class ClrsProblem:
         training = self.training
         validate = self.scorer(model, "validation")
         final = None if split == "validation" else self.scorer(model, split)
-        steps = self.compile_steps(model, training)
-        results: list[dict[str, float]] = []
-        spent = Cost(compile_seconds=validate.compile_seconds + steps.seconds)
         climb = Climb(rungs)
-        for seed in seeds:
-            stop = None if results else climb
-            outcome = self.train(model, training, seed, steps, validate, stop=stop)
-            best = max(scores["score"] for _, scores in outcome.validations)
-            metrics = {
-                "val_accuracy": best,
-                "val_error": 1.0 - best,
-                "train_loss": float(outcome.losses[-min(50, len(outcome.losses)) :].mean()),
-            }
-            if final is not None:
-                assert outcome.best is not None
-                metrics["accuracy"] = final(outcome.best, Keys.of(seed).score)["score"]
-            results.append(metrics)
-            spent += Cost(
-                compile_seconds=outcome.compile_seconds,
-                train_seconds=outcome.train_seconds,
-                score_seconds=outcome.score_seconds,
-            )
-            if climb.stopped:
-                break
+        sizes = {for_seeds(size, len(seeds)) for size in self._sizes_of("train")}
+        # Where the first training may be stopped, the others begin only if it was not.
+        together_ = not rungs and sizes <= set(model.slot.sizes)
+        train = self._train_together if together_ else self._train_in_turn
+        compile_seconds, outcomes = train(model, training, seeds, validate, climb)
+        spent = Cost(compile_seconds=validate.compile_seconds + compile_seconds)
+        results: list[dict[str, float]] = []
+        for seed, outcome in zip(seeds, outcomes, strict=False):
+            result, took = self._result(outcome, seed, final)
+            results.append(result)
+            spent += took
         return Evaluation(
             status="scored",
             stage=climb.stage,
@@ -274,6 +223,79 @@ class ClrsProblem:
             seeds=tuple(seeds[: len(results)]),
             budget=climb.budget(self._options.train_steps),
         )
+
+    def _train_in_turn(
+        self,
+        model: Model,
+        training: loop.Training,
+        seeds: Sequence[int],
+        validate: Scorer,
+        climb: Climb,
+    ) -> tuple[float, Iterable[loop.Outcome]]:
+        """Trains from one seed after the other, from none after a first that is stopped.
+
+        Returns seconds of compiling, and the outcomes.
+        """
+        steps = self.compile_steps(model, training)
+
+        def outcomes() -> Iterator[loop.Outcome]:
+            for position, seed in enumerate(seeds):
+                stop = None if position else climb
+                yield self.train(model, training, seed, steps, validate, stop=stop)
+                if climb.stopped:
+                    return
+
+        return steps.seconds, outcomes()
+
+    def _train_together(
+        self,
+        model: Model,
+        training: loop.Training,
+        seeds: Sequence[int],
+        validate: Scorer,
+        climb: Climb,
+    ) -> tuple[float, Iterable[loop.Outcome]]:
+        """Trains from all seeds in one graph; returns as `_train_in_turn`."""
+        del climb  # no rungs
+        keys, count = list(map(Keys.of, seeds)), len(seeds)
+        loss = functools.partial(model.loss, axis=loop.SEEDS)
+        shapes = together.start([model.shapes()] * count, training)
+        steps = loop.compile_steps(loss, self._draw, self._train_pools, shapes, training, count)
+
+        def validation(score_key: jax.Array) -> together.Validate:
+            return lambda params: validate(params, score_key)
+
+        outcomes = together.train(
+            loss=loss,
+            draw=self._draw,
+            pools=self._train_pools,
+            state=together.start([model.init(own.init) for own in keys], training),
+            training=training,
+            keys=jnp.stack([own.train for own in keys]),
+            validate=[validation(own.score) for own in keys],
+            compiled=steps,
+        )
+        return steps.seconds, outcomes
+
+    def _result(
+        self, outcome: loop.Outcome, seed: int, final: Scorer | None
+    ) -> tuple[dict[str, float], Cost]:
+        """Returns metrics and cost of a training."""
+        best = max(scores["score"] for _, scores in outcome.validations)
+        metrics = {
+            "val_accuracy": best,
+            "val_error": 1.0 - best,
+            "train_loss": float(outcome.losses[-min(50, len(outcome.losses)) :].mean()),
+        }
+        if final is not None:
+            assert outcome.best is not None
+            metrics["accuracy"] = final(outcome.best, Keys.of(seed).score)["score"]
+        spent = Cost(
+            compile_seconds=outcome.compile_seconds,
+            train_seconds=outcome.train_seconds,
+            score_seconds=outcome.score_seconds,
+        )
+        return metrics, spent
 
     # The pieces of an evaluation, for whoever takes it step by step.
 

@@ -10,14 +10,12 @@ from typing import Any
 import jax
 
 from evo_clrs.errors import UserError
-from evo_clrs.problems.clrs import problem
+from evo_clrs.problems.clrs import options as base
+from evo_clrs.problems.clrs.options import UNRELATED
 from evo_clrs.problems.clrs.tasks import CLRS30, Protocol
 
 # Of a search only: a training under the full protocol is told its program, tasks and seeds.
-SEARCH_ONLY = ("task", "slot", "seeds", "trainings", "fitness_parameters")
-# Where things are kept and what is refused; neither changes a score.
-_NOT_RESULTS = ("cache", "seeds", "trainings", "fitness_parameters")
-_LIMITS = ("max_memory", "max_gflops", "max_operations")
+SEARCH_ONLY = ("task", "slot", "seeds", "trainings", "seeds_together", "fitness_parameters")
 
 _PACKAGES = {
     "jax": "jax",
@@ -31,7 +29,7 @@ _PACKAGES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(problem.Options):
+class Options(base.Options):
     """How a program is trained under the full protocol; the defaults are the published ones.
 
     Attributes:
@@ -108,7 +106,7 @@ def all_options(options: Options, protocol: Protocol) -> dict[str, Any]:
 
 def shaping(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns those of all options that shape a result."""
-    return {k: v for k, v in options.items() if k not in (*_NOT_RESULTS, *_LIMITS)}
+    return {k: v for k, v in options.items() if k not in UNRELATED}
 
 
 def versions_told(versions: Mapping[str, str]) -> dict[str, str]:

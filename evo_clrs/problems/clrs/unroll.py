@@ -25,9 +25,19 @@ Step = Callable[[Tree, Tree, Tree, jax.Array], tuple[Tree, Tree, Tree]]
 
 
 def unroll(
-    step: Step, parameters: Tree, given: Tree, start: Tree, last: jax.Array, length: int
+    step: Step,
+    parameters: Tree,
+    given: Tree,
+    start: Tree,
+    last: jax.Array,
+    length: int,
+    axis: str | None = None,
 ) -> tuple[Tree, Tree]:
     """Runs steps 0 to the largest of `last`; differentiable in the parameters alone.
+
+    Under `jax.vmap` its loop must be as long for all that are mapped, or each step would select
+    between all that is carried: it runs to the largest `last` of all, and what each of them gets
+    is what it would get alone.
 
     Args:
       step: one step; all its arrays but the parameters' have the batch as their first axis. Its
@@ -38,6 +48,7 @@ def unroll(
       start: the first state, a tree of floating-point arrays [B, ...].
       last: index of each sample's last step, int32 [B], below `length`.
       length: most steps that may be needed.
+      axis: name of the axis that `jax.vmap` maps over, if it does.
 
     Returns:
       what steps emit, stacked: [length, B, ...], zeros from the first step not run on; and the
@@ -48,7 +59,7 @@ def unroll(
         parameters: Tree, given: Tree, start: Tree, last: jax.Array, keep: bool
     ) -> tuple[Tree, Tree, Tree, Tree]:
         """Returns emitted, features, all states if they are to be kept, and the last states."""
-        steps, number = _count(last)
+        steps, number, moment = _count(last, axis)
         shapes = jax.eval_shape(step, parameters, given, start, jnp.int32(0))
         emitted, features = (_zeros(tree) for tree in (_stacked(shapes[1], length), shapes[2]))
         states = _zeros(_stacked(start, length)) if keep else ()
@@ -58,7 +69,7 @@ def unroll(
             added = index == steps
             ended = _select(last == index, state, ended)
             state = jax.lax.cond(added, lambda: ended, lambda: state)
-            following, now, features = step(parameters, given, state, index)
+            following, now, features = step(parameters, given, state, moment(index))
             place = jnp.minimum(index, length - 1)
             emitted = _put(emitted, place, now, added)
             states = _put(states, place, state, added) if keep else ()
@@ -82,7 +93,7 @@ def unroll(
     def run_backward(kept: Tree, cotangents: tuple[Tree, Tree]) -> tuple[Tree, None, None, None]:
         parameters, given, last, states, ended = kept
         of_emitted, of_features = cotangents
-        steps, number = _count(last)
+        steps, number, moment = _count(last, axis)
 
         def body(carry: Any) -> Any:
             index, of_following, of_ended, gradients = carry
@@ -94,7 +105,7 @@ def unroll(
             of_now = jax.tree.map(
                 lambda all_: jnp.where(added, jnp.zeros_like(all_[0]), all_[place]), of_emitted
             )
-            _, pull = jax.vjp(lambda p, s: step(p, given, s, index), parameters, state)
+            _, pull = jax.vjp(lambda p, s: step(p, given, s, moment(index)), parameters, state)
             of_its_features = jax.tree.map(lambda a: a * final.astype(a.dtype), of_features)
             new, of_state = pull((of_following, of_now, of_its_features))
             gradients = jax.tree.map(jnp.add, gradients, new)
@@ -115,10 +126,21 @@ def unroll(
     return run(parameters, given, start, last)
 
 
-def _count(last: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns how many steps emit, and how many are run."""
-    steps = jnp.max(last) + 1
-    return steps, steps + jnp.any(last != steps - 1)
+def _count(
+    last: jax.Array, axis: str | None
+) -> tuple[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]]:
+    """Returns how many steps emit, how many are run, and what a step is told as its index.
+
+    The numbers are those of all that are mapped, if there is an axis. The added step draws what it
+    would draw if its batch were alone, so it is told the index that it would have then.
+    """
+    own = jnp.max(last) + 1
+    added = jnp.any(last != own - 1)
+    if axis is None:
+        return own, own + added, lambda index: index
+    steps = jax.lax.pmax(own, axis)
+    uneven = jax.lax.pmax(jnp.any(last != steps - 1).astype(int), axis)
+    return steps, steps + uneven, lambda index: jnp.where(index == steps, own - 1 + added, index)
 
 
 def _select(these: jax.Array, chosen: Tree, others: Tree) -> Tree:

@@ -11,7 +11,8 @@ import numpy as np
 from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data, reference
 from evo_clrs.problems.clrs.edges import count_channels
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.model import Model, ModelOptions
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.sinkhorn import log_sinkhorn
 from evo_clrs.problems.clrs.tasks import CLRS30, task
 from evo_clrs.problems.slot_function import SlotFunction, from_haiku

@@ -8,7 +8,7 @@ import pytest
 
 from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import edges
-from evo_clrs.problems.clrs.model import categories_of
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import TASKS, task
 from tests.problems.clrs.side_by_side import PROTOCOL, samples
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of, empty_batch
+from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.published import TABLE3
+from evo_clrs.problems.clrs.shapes import categories_of, empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
 from evo_clrs.problems.clrs.tasks import TASKS, task
 from tests.problems.clrs.side_by_side import (

@@ -8,7 +8,7 @@ from evo_clrs.errors import Rejected, UserError
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.clrs import influence
 from evo_clrs.problems.clrs.tasks import TASKS
-from evo_clrs.records import Evaluation, make_size
+from evo_clrs.records import Evaluation, make_size, seeds_at
 from evo_clrs.training.rungs import Rung
 
 # Tasks none of whose decoders read edges (Ibarz et al. 2022; derived from the library's specs).
@@ -166,6 +166,7 @@ def test_fitness_is_parameters_times_error(jail):
         ({"train_steps": -1}, "--train_steps must be above zero"),
         ({"train_lengths": (0,)}, "train_lengths"),
         ({"seeds": ("nobody",)}, "seed 'nobody' is neither a file nor a program"),
+        ({"seeds_together": "yes"}, "--seeds_together must be one of auto, on, off"),
         ({"colour": "red"}, "no option colour"),
     ],
 )
@@ -190,3 +191,63 @@ def test_the_identity_changes_with_a_seed_and_not_with_the_cache(tmp_path):
     mine.write_text(programs.load("processor")["gmpnn"])
     assert first != make(seeds=(str(mine),)).identity
     assert first["jax"] == jax.__version__
+
+
+NOISY = """
+import clrs
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+
+class Processor(clrs.processors.Processor):
+    def __init__(self, out_size: int, name: str = "noisy"):
+        super().__init__(name=name)
+        self.out_size = out_size
+
+    def __call__(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused_kwargs):
+        node = hk.Linear(self.out_size)(node_fts + hidden) + jnp.max(edge_fts, axis=1)
+        return node * jax.random.uniform(hk.next_rng_key(), node.shape), None
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths", "split"),
+    [
+        ("bfs", (4,), "validation"),
+        pytest.param("insertion_sort", (4, 5), "selection", marks=pytest.mark.slow),
+    ],
+)
+def test_seeds_together_score_as_each_alone(jail, name, lengths, split):
+    """A program that draws random numbers; insertion_sort's decoders draw noise as well."""
+    shape = {"hidden_size": 4, "train_lengths": lengths, "train_count": 8, "trainings": 3}
+    steps = {"train_steps": 5, "validate_every": 3, "selection_count": 8, "validation_count": 8}
+    turns, together = (make(name, seeds_together=how, **shape, **steps) for how in ("off", "on"))
+    assert together.sizes[: len(turns.sizes)] == turns.sizes
+    assert together.score_key == turns.score_key and together.identity != turns.identity
+    graph = jail.trace(together.slot, NOISY, together.sizes)
+    plain = jail.trace(turns.slot, NOISY, turns.sizes)
+    assert together.examine(graph) == turns.examine(plain)
+    found = together.evaluate(graph, split, (3, 1, 2)).metrics
+    expected = turns.evaluate(plain, split, (3, 1, 2)).metrics
+    assert found.keys() == expected.keys()
+    for metric, value in expected.items():
+        assert found[metric] == pytest.approx(value, rel=1e-4), metric
+
+
+@pytest.mark.slow
+def test_other_numbers_of_seeds_than_were_traced_train_in_turn(jail):
+    together = make(trainings=3, seeds_together="on", train_steps=2, validate_every=2)
+    turns = make(trainings=3, seeds_together="off", train_steps=2, validate_every=2)
+    graph = jail.trace(together.slot, NOISY, together.sizes)
+    found, expected = (p.evaluate(graph, "validation", (1, 2)) for p in (together, turns))
+    assert found.metrics == expected.metrics and found.seeds == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("choice", "width", "trainings", "several"),
+    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False), ("auto", 256, 2, False)],
+)
+def test_when_seeds_train_together_on_a_cpu(choice, width, trainings, several):
+    problem = make(hidden_size=width, trainings=trainings, seeds_together=choice)
+    assert any(seeds_at(size) == trainings for size in problem.sizes) is several

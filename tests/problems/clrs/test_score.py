@@ -13,9 +13,10 @@ from evo_clrs.errors import Rejected
 from evo_clrs.gates.liveness import live_arguments
 from evo_clrs.problems.clrs import data
 from evo_clrs.problems.clrs.edges import count_channels
-from evo_clrs.problems.clrs.model import Model, ModelOptions, categories_of
+from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.prediction import prediction_module
 from evo_clrs.problems.clrs.score import evaluate, make_scorer
+from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import CLRS30, TASKS, task
 from evo_clrs.problems.slot_function import from_haiku
 from evo_clrs.slots import PROCESSOR, TRIPLET
