@@ -50,12 +50,12 @@ def check(graph: Graph | GraphPrograms, limits: GraphLimits) -> GraphCost:
         loop may run for ever.
     """
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
-    for program in (programs.init, *programs.forward, *programs.backward):
+    for program in programs.all:
         for name in sorted(program.mentions):
             _check_name(name, limits)
     predicted = cost(programs)
     _check_cost(predicted, limits)
-    for program in (programs.init, *programs.forward, *programs.backward):
+    for program in programs.all:
         for other in program.elsewhere:
             _check_phases((program_cost(other),), limits)
     return predicted

@@ -8,6 +8,7 @@ Keys are raw threefry keys, uint32[2], because that is what an exported graph ta
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from evo_clrs import linear
+from evo_clrs.problems import draws
 from evo_clrs.records import Graph, Parameter, Size
 from evo_clrs.slots import SLOTS, Slot
 
@@ -47,6 +49,10 @@ class SlotFunction:
     init: Callable[[jax.Array, Size], Arrays]
     apply: Callable[[Arrays, jax.Array, Size, Arrays], Outputs]
 
+    def shapes(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Returns shapes and dtypes of what `init` returns."""
+        return tuple(jax.ShapeDtypeStruct(p.shape, p.dtype) for p in self.parameters)
+
     def count(self) -> int:
         """Returns how many numbers its parameters hold."""
         return sum(math.prod(parameter.shape) for parameter in self.parameters)
@@ -55,11 +61,13 @@ class SlotFunction:
 def from_graph(graph: Graph) -> SlotFunction:
     """Returns the slot function of an exported graph.
 
-    Its VJP is the exported one, which computes the slot's forward pass again.
+    Its VJP is the exported one, which computes the slot's forward pass again. Parameters with a
+    description are drawn by `draws.draw`, which compiles nothing.
     """
+    described = [p if p.initialiser else None for p in graph.parameters]
     exported = {
         entry.size: (
-            jax.export.deserialize(bytearray(entry.init)),
+            jax.export.deserialize(bytearray(entry.init)).call if entry.init else None,
             jax.export.deserialize(bytearray(entry.apply)),
             tuple(shape is not None for shape in entry.outputs),
         )
@@ -71,7 +79,10 @@ def from_graph(graph: Graph) -> SlotFunction:
         return exported[size]
 
     def init(key: jax.Array, size: Size) -> Arrays:
-        return tuple(at(size)[0].call(key))
+        code = at(size)[0]
+        others = iter(code(key) if code else ())
+        drawn = iter(draws.draw(described, key))
+        return tuple(next(drawn if parameter else others) for parameter in described)
 
     def apply(parameters: Arrays, key: jax.Array, size: Size, arguments: Arrays) -> Outputs:
         _, function, presence = at(size)
@@ -117,6 +128,7 @@ def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunct
 
     functions = hk.transform(call)
 
+    @functools.partial(jax.jit, static_argnums=1)
     def tree(key: jax.Array, at: Size) -> hk.MutableParams:
         return functions.init(key, at, arguments_at(slot, at))
 

@@ -34,7 +34,7 @@ from evo_clrs.problems.clrs.tasks import Feature, Task
 from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
 from evo_clrs.problems.clrs.unroll import unroll
 from evo_clrs.problems.slot_function import SlotFunction
-from evo_clrs.records import Size, make_size
+from evo_clrs.records import Parameter, Size, make_size
 
 _decoders = clrs._src.decoders
 _encoders = clrs._src.encoders
@@ -120,16 +120,14 @@ class Model:
     options: ModelOptions = ModelOptions()
 
     def init(self, key: jax.Array) -> Parameters:
-        """Returns fresh parameters; compiles once, and runs no message passing."""
-        return self._compiled_init(key)
-
-    @functools.cached_property
-    def _compiled_init(self) -> Any:
-        return jax.jit(self._init)
+        """Returns fresh parameters; runs no message passing, and compiles none of it."""
+        slot = self.slot.init(key, self.slot.sizes[0])
+        return {"model": fresh.initialise(self._described, key), "slot": slot}
 
     def shapes(self) -> Parameters:
         """Returns the parameters' shapes, without drawing them."""
-        return jax.eval_shape(self._init, jax.random.PRNGKey(0))
+        model = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype), self._described)
+        return {"model": model, "slot": self.slot.shapes()}
 
     @property
     def parameters(self) -> int:
@@ -176,19 +174,17 @@ class Model:
         """Returns output predictions, decided; labels in `batch` are not looked at."""
         return self.decide(self.forward(params, key, batch))
 
-    def _init(self, key: jax.Array) -> Parameters:
-        model_key, slot_key = jax.random.split(key)
-        size = self.slot.sizes[0]
-        slot = self.slot.init(slot_key, size)
-        dimensions = dict(size)
+    @functools.cached_property
+    def _described(self) -> Mapping[str, Mapping[str, Parameter]]:
+        """The parameters around the slot, with how they are drawn."""
+        dimensions = dict(self.slot.sizes[0])
         batch = empty_batch(self.task, self.categories, dimensions["B"], dimensions["N"], steps=1)
         hidden, hints = self._start(batch)
 
         def whole(*arguments: Any) -> None:
             self._decode_outputs(self._step(*arguments)[-1], training=False)
 
-        arguments = (slot, hidden, batch.inputs, hints)
-        return {"model": fresh.initialise(whole, model_key, *arguments), "slot": slot}
+        return fresh.describe(whole, self.slot.shapes(), hidden, batch.inputs, hints)
 
     def _unroll(
         self, params: Parameters, key: jax.Array, batch: Pool, training: bool
@@ -336,18 +332,19 @@ class Model:
 
     def _encoders(self) -> dict[str, Any]:
         """Returns encoders by name; to be called within a Haiku function."""
-        return {
-            f.name: _encoders.construct_encoders(
-                f.stage,
-                f.location,
-                f.type,
-                hidden_dim=self.options.hidden_size,
-                init=self.options.encoder_init,
-                name=f.name,
-            )
-            for f in self.task.features
-            if f.stage in (clrs.Stage.INPUT, clrs.Stage.HINT)
-        }
+        with jax.ensure_compile_time_eval():  # or the library's initialisers are traced
+            return {
+                f.name: _encoders.construct_encoders(
+                    f.stage,
+                    f.location,
+                    f.type,
+                    hidden_dim=self.options.hidden_size,
+                    init=self.options.encoder_init,
+                    name=f.name,
+                )
+                for f in self.task.features
+                if f.stage in (clrs.Stage.INPUT, clrs.Stage.HINT)
+            }
 
     def _point(self, name: str, array: jax.Array, soft: bool = False) -> Any:
         _, location, type_ = self.task.spec[name]
