@@ -178,13 +178,15 @@ class Model:
     def _described(self) -> Mapping[str, Mapping[str, Parameter]]:
         """The parameters around the slot, with how they are drawn."""
         dimensions = dict(self.slot.sizes[0])
-        batch = empty_batch(self.task, self.categories, dimensions["B"], dimensions["N"], steps=1)
-        hidden, hints = self._start(batch)
+        counts = dimensions["B"], dimensions["N"]
 
-        def whole(*arguments: Any) -> None:
-            self._decode_outputs(self._step(*arguments)[-1], training=False)
+        def whole(slot_params: tuple[jax.Array, ...]) -> None:
+            batch = empty_batch(self.task, self.categories, *counts, steps=1)
+            hidden, hints = self._start(batch)
+            features = self._step(slot_params, hidden, batch.inputs, hints)[-1]
+            self._decode_outputs(features, training=False)
 
-        return fresh.describe(whole, self.slot.shapes(), hidden, batch.inputs, hints)
+        return fresh.describe(whole, self.slot.shapes())
 
     def _unroll(
         self, params: Parameters, key: jax.Array, batch: Pool, training: bool
