@@ -132,6 +132,43 @@ class Proposal:
     seconds: float = 0.0
 
 
+_LARGEST = 1e6
+
+# Kinds of initialisers, with what their numbers are.
+INITIALISERS = {
+    "constant": ("value",),
+    "normal": ("stddev", "mean"),
+    "truncated_normal": ("stddev", "mean", "lower", "upper"),  # bounds in standard deviations
+    "uniform": ("low", "high"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Initialiser:
+    """How the numbers of a parameter are drawn, each by itself.
+
+    Attributes:
+      kind: one of `INITIALISERS`.
+      numbers: what `INITIALISERS` names, of magnitude 1e6 at most, lower bounds below upper ones.
+
+    Raises:
+      ValueError: it is no such thing, whoever wrote it.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        known = isinstance(self.kind, str) and self.kind in INITIALISERS
+        if not known or len(self.numbers) != len(INITIALISERS[self.kind]):
+            raise ValueError("not an initialiser with its numbers")
+        # Whole numbers of other writers may be too large to be floats; a NaN compares false.
+        if not all(type(n) in (int, float) and abs(n) <= _LARGEST for n in self.numbers):
+            raise ValueError(f"numbers: expected magnitudes up to {_LARGEST:g}")
+        if self.kind in ("truncated_normal", "uniform") and not self.numbers[-2] < self.numbers[-1]:
+            raise ValueError("bounds: expected the lower one below the upper one")
+
+
 @dataclasses.dataclass(frozen=True)
 class Parameter:
     """One parameter array of a graph.
@@ -140,11 +177,13 @@ class Parameter:
       name: Haiku path, e.g. `mpnn/linear/w`; for people only, never part of an identity.
       shape: its shape, the same at every size.
       dtype: its NumPy dtype name.
+      initialiser: how it is drawn, the same at every size; None where only code tells.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    initialiser: Initialiser | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +191,8 @@ class SizedGraph:
     """A slot's functions at one size, as serialised `jax.export` artefacts (StableHLO).
 
     Calling convention, all flat:
-      init: `(key: uint32[2]) -> (parameter, ...)` in the order of `Graph.parameters`.
+      init: `(key: uint32[2]) -> (parameter, ...)` in the order of `Graph.parameters`, those with
+        an `Initialiser` left out.
       apply: `((parameter, ...), key: uint32[2], (input, ...)) -> (output, ...)` with inputs and
         outputs in the slot's order, absent optional outputs left out; exported with its VJP.
         At a size for S seeds together all of these have a leading axis of S, the key as well, and
@@ -161,7 +201,7 @@ class SizedGraph:
 
     Attributes:
       size: the dimensions this was traced at.
-      init: serialised export of init.
+      init: serialised export of init; empty where it would return nothing.
       apply: serialised export of apply, with one order of VJP.
       outputs: shape of each output of the slot, None where an optional one is absent.
     """

@@ -5,7 +5,7 @@ from typing import IO, Any
 
 from evo_clrs.executors.base import Job
 from evo_clrs.jail import frames
-from evo_clrs.records import Cost, Design, Evaluation, Graph, Parameter, SizedGraph
+from evo_clrs.records import Cost, Design, Evaluation, Graph, Initialiser, Parameter, SizedGraph
 from evo_clrs.training.rungs import Rung
 
 LIMIT = 1 << 30  # bytes of all graphs of a job together
@@ -36,11 +36,17 @@ def job_frame(job: Job) -> frames.Frame:
     header = {
         **asked,
         "properties": dict(graph.properties),
-        "parameters": [[p.name, list(p.shape), p.dtype] for p in graph.parameters],
+        "parameters": [_parameter(p) for p in graph.parameters],
         "sizes": [[list(map(list, s.size)), s.outputs] for s in graph.sizes],
     }
     blobs = [blob for sized in graph.sizes for blob in (sized.init, sized.apply)]
     return frames.Frame(header, tuple(blobs))
+
+
+def _parameter(parameter: Parameter) -> list[Any]:
+    how = parameter.initialiser
+    drawn = how and [how.kind, list(how.numbers)]
+    return [parameter.name, list(parameter.shape), parameter.dtype, drawn]
 
 
 def read_job(frame: frames.Frame) -> Job:
@@ -62,7 +68,8 @@ def read_job(frame: frames.Frame) -> Job:
         )
     )
     parameters = tuple(
-        Parameter(name, tuple(shape), dtype) for name, shape, dtype in header["parameters"]
+        Parameter(name, tuple(shape), dtype, how and Initialiser(how[0], tuple(how[1])))
+        for name, shape, dtype, how in header["parameters"]
     )
     graph = Graph(header["slot"], parameters, sizes, header["properties"])
     return Job(graph, header["split"], seeds, rungs=rungs)

@@ -117,8 +117,13 @@ def unpack(graph: Graph, slot: Slot) -> tuple[Graph, tuple[Module, ...]]:
     entries = []
     for entry in graph.sizes:
         init, apply = _functions(graph.parameters, slot, entry)
+        if bool(entry.init) is not bool(init.results):
+            raise Rejected("trace", f"{init.what}: {len(init.results)} parameters need it")
         artefacts = []
         for function, artefact in ((init, entry.init), (apply, entry.apply)):
+            if function is init and not init.results:
+                artefacts.append(b"")
+                continue
             if function is init and artefact in known:
                 artefacts.append(known[artefact])
                 continue
@@ -134,6 +139,7 @@ def _functions(
 ) -> tuple[_Function, _Function]:
     """Returns init and apply as `SizedGraph` says they are."""
     weights = tuple(_float32(parameter.shape) for parameter in parameters)
+    coded = tuple(_float32(p.shape) for p in parameters if p.initialiser is None)
     inputs = tuple(_float32(tensor.at(entry.size)) for tensor in slot.arguments)
     outputs = tuple(_float32(shape) for shape in entry.outputs if shape is not None)
     where = ", ".join(f"{name}={value}" for name, value in entry.size)
@@ -144,7 +150,7 @@ def _functions(
             (arguments, results),
         )
     return (
-        _Function(f"init at {where}", "init", (_KEY,), weights, 0),
+        _Function(f"init at {where}", "init", (_KEY,), coded, 0),
         _Function(f"apply at {where}", "apply", arguments, results, 1),
     )
 

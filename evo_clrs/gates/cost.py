@@ -14,7 +14,7 @@ from evo_clrs.gates import mlir
 from evo_clrs.gates.dataflow import BARRIER, Operation, Program, Region, Value, walk
 from evo_clrs.gates.liveness import without_dead_code
 from evo_clrs.gates.mlir import GraphPrograms
-from evo_clrs.records import Graph
+from evo_clrs.records import Graph, Parameter
 
 
 def _names(text: str) -> frozenset[str]:
@@ -129,17 +129,24 @@ class GraphCost:
 def cost(graph: Graph | GraphPrograms) -> GraphCost:
     """Returns what a graph costs; raises Rejected as `mlir.read` does."""
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
-    programs = programs.for_seeds(None)
-    return cost_of(programs.init, programs.forward, programs.backward)
+    return cost_of(programs.for_seeds(None))
 
 
-def cost_of(init: Program, forward: Sequence[Program], backward: Sequence[Program]) -> GraphCost:
-    """Returns the cost of initialiser, forward passes and VJPs."""
+def cost_of(programs: GraphPrograms) -> GraphCost:
+    """Returns the cost of all that is run at all of these sizes."""
+    drawn = [p for p in programs.graph.parameters if p.initialiser is not None]
+    initial = [_drawing(drawn)] + ([program_cost(programs.init)] if programs.init else [])
     return GraphCost(
-        initial=program_cost(init),
-        forward=_together(map(program_cost, forward)),
-        backward=_together(map(program_cost, backward)),
+        initial=_together(initial),
+        forward=_together(map(program_cost, programs.forward)),
+        backward=_together(map(program_cost, programs.backward)),
     )
+
+
+def _drawing(parameters: Sequence[Parameter]) -> ProgramCost:
+    """Returns what it costs to draw parameters by their descriptions, with float64 on the way."""
+    numbers = float(sum(math.prod(parameter.shape) for parameter in parameters))
+    return ProgramCost(TRANSCENDENTAL_FLOPS * numbers, 4 * numbers, 20 * numbers, 0, 1.0)
 
 
 def _together(costs: Iterable[ProgramCost]) -> ProgramCost:

@@ -3,17 +3,17 @@
 A graph becomes terms (`terms.py`): each distinct expression once, dead code gone, sums and other
 chains as multisets. What is left open is which parameter is which, since names and positions must
 not count. Colour refinement in the manner of Weisfeiler and Leman settles it: parameters start with
-the colour of their shape, terms pass colours up to those that read them and down to what they read,
-and so on until no more parameters can be told apart. Those still alike are told apart one by one.
-Then the colours of all terms that leave the graph (outputs, their cotangents, initialisers) say
-exactly which function it is and how it is trained.
+the colour of their shape and description, terms pass colours up to those that read them and down to
+what they read, and so on until no more parameters can be told apart. Those still alike are told
+apart one by one. Then the colours of all terms that leave the graph (outputs, their cotangents,
+initialisers) say exactly which function it is and how it is trained.
 
 Reference: B. Weisfeiler, A. Leman, "The reduction of a graph to canonical form and the algebra
 which appears therein", 1968.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from evo_clrs.gates import mlir
 from evo_clrs.gates.dataflow import Program, Type
@@ -44,7 +44,7 @@ def fingerprint(graph: Graph | GraphPrograms) -> str:
     programs = programs.for_seeds(None)
     graph = programs.graph
     terms = Terms()
-    looks = [f"parameter {entry.shape} {entry.dtype}" for entry in graph.parameters]
+    looks = [f"parameter {p.shape} {p.dtype} {p.initialiser}" for p in graph.parameters]
     parameters = [terms.leaf(f"parameter {i}", look) for i, look in enumerate(looks)]
     roots: list[Term] = []
     for sized, forward in zip(graph.sizes, programs.forward, strict=True):
@@ -53,7 +53,9 @@ def fingerprint(graph: Graph | GraphPrograms) -> str:
     live = [index for index, parameter in enumerate(parameters) if parameter in used]
     for sized, backward in zip(graph.sizes, programs.backward, strict=True):
         roots += _cotangents(terms, sized, without_dead_code(backward), parameters, live)
-    roots += _initialisers(terms, without_dead_code(programs.init), parameters, live)
+    if programs.init:
+        coded = [i for i, entry in enumerate(graph.parameters) if entry.initialiser is None]
+        roots += _initialisers(terms, without_dead_code(programs.init), parameters, live, coded)
     colours = {parameters[index]: digest(looks[index]) for index in live}
     colours = _tell_apart(terms, roots, colours)
     final = terms.colours(roots, colours)
@@ -104,9 +106,13 @@ def _cotangents(
 
 
 def _initialisers(
-    terms: Terms, program: Program, parameters: Sequence[Term], live: Sequence[int]
+    terms: Terms,
+    program: Program,
+    parameters: Sequence[Term],
+    live: Collection[int],
+    coded: Sequence[int],
 ) -> list[Term]:
-    """Returns the terms of the live parameters' initialisers.
+    """Returns the terms of the live parameters' initialisers, those that the program codes.
 
     Haiku gives the i-th parameter the i-th split of the key. How a key came about is therefore
     left out, or the order of creating parameters would show.
@@ -114,7 +120,11 @@ def _initialisers(
     key = terms.leaf("key")
     arguments = [key for _ in program.body.arguments]
     results = terms.evaluate(program.body, arguments, cut=(KEY, key))
-    return [terms.add("initialiser", [parameters[index], results[index]]) for index in live]
+    return [
+        terms.add("initialiser", [parameters[index], result])
+        for index, result in zip(coded, results, strict=True)
+        if index in live
+    ]
 
 
 def _tell_apart(

@@ -52,7 +52,7 @@ def check(graph: Graph | GraphPrograms, limits: GraphLimits) -> GraphCost:
         loop may run for ever.
     """
     programs = graph if isinstance(graph, GraphPrograms) else mlir.read_graph(graph)
-    for program in (programs.init, *programs.forward, *programs.backward):
+    for program in programs.all:
         for name in sorted(program.mentions):
             _check_name(name, limits)
     kinds = dict.fromkeys(seeds_at(sized.size) for sized in programs.graph.sizes)
@@ -64,10 +64,10 @@ def _check_kind(programs: GraphPrograms, seeds: int | None, limits: GraphLimits)
     """Checks the cost of what is run for so many seeds together, or for one alone; returns it."""
     times = seeds or 1
     limits = dataclasses.replace(limits, flops=times * limits.flops, bytes=times * limits.bytes)
-    predicted = cost_of(programs.init, programs.forward, programs.backward)
+    predicted = cost_of(programs)
     try:
         _check_cost(predicted, limits)
-        for program in (programs.init, *programs.forward, *programs.backward):
+        for program in programs.all:
             for other in program.elsewhere:
                 _check_phases((program_cost(other),), limits)
     except Rejected as rejection:

@@ -38,16 +38,21 @@ class GraphPrograms:
 
     Attributes:
       graph: what was read.
-      init: its initialiser at the first size.
+      init: its initialiser at the first size; None where every parameter has a description.
       forward: its apply at each size.
       backward: the VJP of apply at each size. It takes the flat arguments and then the cotangents
         of the outputs, and returns the cotangents of the arguments.
     """
 
     graph: Graph
-    init: Program
+    init: Program | None
     forward: tuple[Program, ...]
     backward: tuple[Program, ...]
+
+    @property
+    def all(self) -> tuple[Program, ...]:
+        """All that is ever run."""
+        return (*([self.init] if self.init else []), *self.forward, *self.backward)
 
     def for_seeds(self, seeds: int | None) -> "GraphPrograms":
         """Returns what is run for so many seeds together, or for one alone if None."""
@@ -85,10 +90,10 @@ def read_graph(graph: Graph) -> GraphPrograms:
     try:
         tally = Tally()
         applied = [export.deserialize(bytearray(sized.apply)) for sized in graph.sizes]
-        init = export.deserialize(bytearray(graph.sizes[0].init))
+        coded = graph.sizes[0].init
         programs = GraphPrograms(
             graph=graph,
-            init=_read_export(init, tally),
+            init=_read_export(export.deserialize(bytearray(coded)), tally) if coded else None,
             forward=tuple(_read_export(exported, tally) for exported in applied),
             backward=tuple(_read_export(exported.vjp(), tally) for exported in applied),
         )
@@ -104,8 +109,10 @@ def read_graph(graph: Graph) -> GraphPrograms:
 def _check_convention(programs: GraphPrograms) -> None:
     """Raises Rejected where numbers of arguments and results are not those of `SizedGraph`."""
     parameters = len(programs.graph.parameters)
-    found = [(programs.init.arguments, len(programs.init.body.results))]
-    expected = [(1, parameters)]
+    coded = sum(parameter.initialiser is None for parameter in programs.graph.parameters)
+    found, expected = [], [(1, coded)] if coded else []
+    if programs.init:
+        found.append((programs.init.arguments, len(programs.init.body.results)))
     sizes = zip(programs.graph.sizes, programs.forward, programs.backward, strict=True)
     for sized, forward, backward in sizes:
         outputs = sum(shape is not None for shape in sized.outputs)

@@ -1,6 +1,6 @@
 """Questions to a traced function before it is exported."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jax.extend import core
@@ -30,12 +30,7 @@ def listing(closed: core.ClosedJaxpr) -> str | None:
     addresses, so texts can be compared only while both functions are alive.
     """
     jaxpr = closed.jaxpr
-    needed = {id(variable) for variable in jaxpr.outvars}
-    live = []
-    for equation in reversed(jaxpr.eqns):
-        if needed.intersection(map(id, equation.outvars)):
-            live.append(equation)
-            needed.update(map(id, equation.invars))
+    live, _ = _live(jaxpr, jaxpr.outvars)
     if closed.consts or any(_holds_constants(equation) for equation in live):
         return None
     names: dict[int, str] = {}
@@ -51,6 +46,23 @@ def listing(closed: core.ClosedJaxpr) -> str | None:
         made = " ".join(map(name, equation.outvars))
         lines.append(f"{made} = {equation.primitive} {equation.params} {given}")
     return "\n".join([*lines, " ".join(map(name, jaxpr.outvars))])
+
+
+def depends(jaxpr: core.Jaxpr, last: int) -> bool:
+    """Returns whether other results are computed from one of the last ones."""
+    _, needed = _live(jaxpr, jaxpr.outvars[:-last])
+    return not needed.isdisjoint(map(id, jaxpr.outvars[-last:]))
+
+
+def _live(jaxpr: core.Jaxpr, wanted: Sequence[Any]) -> tuple[list[Any], set[int]]:
+    """Returns the equations that variables need, last first, and identities of what they read."""
+    needed = set(map(id, wanted))
+    live = []
+    for equation in reversed(jaxpr.eqns):
+        if needed.intersection(map(id, equation.outvars)):
+            live.append(equation)
+            needed.update(map(id, equation.invars))
+    return live, needed
 
 
 def _holds_constants(equation: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from evo_clrs.errors import Rejected
 from evo_clrs.jail import frames
-from evo_clrs.records import Graph, Parameter, Size, SizedGraph
+from evo_clrs.records import Graph, Initialiser, Parameter, Size, SizedGraph
 from evo_clrs.slots import Slot
 
 _LONGEST_REASON = 400
@@ -78,7 +78,8 @@ def _graph(frame: frames.Frame, slot: Slot, sizes: Sequence[Size]) -> Graph:
     _demand(len(parameters) <= _MOST_PARAMETERS)
     _demand(len({parameter.name for parameter in parameters}) == len(parameters))
     _demand(len(outputs) == len(sizes) and len(frame.blobs) == 2 * len(sizes))
-    _demand(all(frame.blobs))
+    coded = any(parameter.initialiser is None for parameter in parameters)
+    _demand(all(bool(init) is coded for init in frame.blobs[::2]) and all(frame.blobs[1::2]))
     pairs = zip(frame.blobs[::2], frame.blobs[1::2], strict=True)
     entries = tuple(
         SizedGraph(size, init, apply, _outputs(shapes, slot, size))
@@ -88,10 +89,23 @@ def _graph(frame: frames.Frame, slot: Slot, sizes: Sequence[Size]) -> Graph:
 
 
 def _parameter(entry: Any) -> Parameter:
-    name, shape, dtype = _list(entry)
+    name, shape, dtype, initialiser = _list(entry)
     _demand(isinstance(name, str) and name.isprintable() and 0 < len(name) <= _LONGEST_NAME)
     _demand(dtype == "float32")
-    return Parameter(name, _shape(shape), dtype)
+    return Parameter(name, _shape(shape), dtype, _initialiser(initialiser))
+
+
+def _initialiser(entry: Any) -> Initialiser | None:
+    if entry is None:
+        return None
+    kind, numbers = _list(entry)
+    return Initialiser(kind, tuple(map(_number, _list(numbers))))
+
+
+def _number(entry: Any) -> float:
+    """Returns a number as a float; whole ones may be too large to be one."""
+    _demand(type(entry) in (int, float) and abs(entry) < 1 << 64)
+    return float(entry)
 
 
 def _outputs(shapes: Any, slot: Slot, size: Size) -> tuple[tuple[int, ...] | None, ...]:

@@ -1,6 +1,7 @@
 """From source to graph, inside the child: run the program, fill the slot, export its functions."""
 
 import builtins
+import contextlib
 import dataclasses
 import re
 import sys
@@ -14,9 +15,10 @@ import jax.numpy as jnp
 from jax import export
 
 from evo_clrs import linear
+from evo_clrs.initialisers import Recorder
 from evo_clrs.jail import jaxprs
 from evo_clrs.jail.limits import amount
-from evo_clrs.records import Size, seeds_at
+from evo_clrs.records import Initialiser, Size, seeds_at
 from evo_clrs.slots import Slot
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -26,8 +28,15 @@ _LONGEST_REASON = 300
 _KEY = jax.ShapeDtypeStruct((2,), jnp.uint32)
 
 
+_Drawn = tuple[Initialiser | None, ...]  # for each parameter, in order
+
+
 class BadProgram(Exception):
     """The program does not fill its slot; the message is the reason for a person."""
+
+
+class _Dependent(Exception):
+    """An initialiser reads a parameter that is drawn by description."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +44,14 @@ class Traced:
     """A traced program.
 
     Attributes:
-      parameters: (name, shape, dtype) of each, in order.
+      parameters: (name, shape, dtype, initialiser) of each, in order; an initialiser is a kind and
+        its numbers, or None where only `init` tells.
       outputs: for each size the shape of each output, None where an optional one is absent.
       properties: static answers of the program.
-      artefacts: for each size init and apply, serialised.
+      artefacts: for each size init and apply, serialised; init empty if it has nothing to return.
     """
 
-    parameters: tuple[tuple[str, tuple[int, ...], str], ...]
+    parameters: tuple[tuple[Any, ...], ...]
     outputs: tuple[tuple[tuple[int, ...] | None, ...], ...]
     properties: dict[str, bool]
     artefacts: tuple[tuple[bytes, bytes], ...]
@@ -57,23 +67,23 @@ def trace(slot: Slot, source: str, sizes: Sequence[Size], output_bytes: int) -> 
     definition = _define(slot, source)
     properties: dict[str, bool] = {}
     functions = [_transform(slot, definition, size, properties) for size in sizes]
-    trees = [
-        _parameters(slot, function, size) for function, size in zip(functions, sizes, strict=True)
-    ]
+    trees, drawn = _parameters(slot, definition, sizes, properties)
     named = [_named(tree) for tree in trees]
     for size, other in zip(sizes, named, strict=True):
         _check_same(named[0], other, sizes[0], size)
+    drawn, inits = _export_inits(slot, definition, sizes, drawn)
     outputs, artefacts, total = [], [], 0
-    inits: dict[str | None, tuple[bytes, Any]] = {}
-    for function, tree, size in zip(functions, trees, sizes, strict=True):
-        init = _export_init(slot, function, size, inits)
+    for function, tree, size, init in zip(functions, trees, sizes, inits, strict=True):
         apply, shapes = _export_apply(slot, function, tree, size)
         outputs.append(shapes)
         artefacts.append((init, apply))
         total += len(init) + len(apply)
         if total > output_bytes:
             raise BadProgram(f"its graph takes more than {amount(output_bytes)}")
-    parameters = tuple((name, leaf.shape, leaf.dtype.name) for name, leaf in named[0].items())
+    parameters = tuple(
+        (name, leaf.shape, leaf.dtype.name, how and (how.kind, how.numbers))
+        for (name, leaf), how in zip(named[0].items(), drawn, strict=True)
+    )
     return Traced(parameters, tuple(outputs), properties, tuple(artefacts))
 
 
@@ -121,16 +131,24 @@ def _define(slot: Slot, source: str) -> Callable[..., Any]:
 
 
 def _transform(
-    slot: Slot, definition: Callable[..., Any], size: Size, properties: dict[str, bool]
+    slot: Slot,
+    definition: Callable[..., Any],
+    size: Size,
+    properties: dict[str, bool],
+    recorder: Recorder | None = None,
 ) -> hk.TransformedWithState:
-    """Wraps the definition into a pure function; fills `properties` when that is traced."""
+    """Wraps the definition into a pure function; fills `properties` when that is traced.
+
+    With a recorder, its parameters are for `init` to look at only.
+    """
     dimensions = dict(size)
     constants = {name: dimensions[symbol] for name, symbol in slot.constants}
     call_constants = {name: dimensions[symbol] for name, symbol in slot.call_constants}
 
     def forward(*arguments: jax.Array) -> Any:
         inputs, factored = linear.inputs_of(slot, arguments)
-        with linear.through_channels(factored):
+        recording = recorder.recording() if recorder else contextlib.nullcontext()
+        with recording, linear.through_channels(factored):
             if slot.kind != "class":
                 return definition(*inputs, **constants)
             instance = definition(**constants)
@@ -152,16 +170,37 @@ def _arguments(slot: Slot, size: Size) -> tuple[jax.ShapeDtypeStruct, ...]:
     return tuple(jax.ShapeDtypeStruct(t.at(size), jnp.float32) for t in slot.arguments)
 
 
-def _parameters(slot: Slot, function: hk.TransformedWithState, size: Size) -> Any:
-    """Returns the tree of its parameters' shapes; refuses Haiku state."""
-    parameters, state = jax.eval_shape(function.init, _KEY, *_arguments(slot, size))
-    if jax.tree_util.tree_leaves(state):
-        names = ", ".join(sorted(f"{module}/{name}" for module in state for name in state[module]))
-        raise BadProgram(f"keeps Haiku state ({names}): slots are stateless")
-    for name, leaf in _named(parameters).items():
-        if leaf.dtype != jnp.float32:
-            raise BadProgram(f"parameter {name} is {leaf.dtype.name}, expected float32")
-    return parameters
+def _parameters(
+    slot: Slot, definition: Callable[..., Any], sizes: Sequence[Size], properties: dict[str, bool]
+) -> tuple[list[Any], _Drawn]:
+    """Returns the trees of its parameters' shapes, one for each size, and how they are drawn.
+
+    Refuses Haiku state.
+    """
+    trees, drawn = [], set()
+    for size in sizes:
+        recorder = Recorder()
+        function = _transform(slot, definition, size, properties, recorder)
+        found: list[Initialiser | None] = []
+
+        def init(*given: Any, function: Any = function, found: Any = found, to: Any = recorder):
+            parameters, state = function.init(*given)
+            found[:] = map(to.of, jax.tree_util.tree_leaves(parameters))
+            return parameters, state
+
+        parameters, state = jax.eval_shape(init, _KEY, *_arguments(slot, size))
+        if jax.tree_util.tree_leaves(state):
+            names = sorted(f"{module}/{name}" for module in state for name in state[module])
+            raise BadProgram(f"keeps Haiku state ({', '.join(names)}): slots are stateless")
+        for name, leaf in _named(parameters).items():
+            if leaf.dtype != jnp.float32:
+                raise BadProgram(f"parameter {name} is {leaf.dtype.name}, expected float32")
+        trees.append(parameters)
+        # Where one did not become a parameter as it was, its value has been looked at.
+        plain = sum(how is not None for how in found) == len(recorder.made)
+        drawn.add(tuple(found) if plain else ())
+    same = drawn.pop() if len(drawn) == 1 else ()
+    return trees, same or (None,) * len(jax.tree_util.tree_leaves(trees[0]))
 
 
 def _named(tree: Any) -> dict[str, jax.ShapeDtypeStruct]:
@@ -195,23 +234,53 @@ def _differing(size: Size, other: Size) -> str:
     return ", ".join(f"{name}={value}" for name, value in size if theirs.get(name) != value)
 
 
+def _export_inits(
+    slot: Slot, definition: Callable[..., Any], sizes: Sequence[Size], drawn: _Drawn
+) -> tuple[_Drawn, list[bytes]]:
+    """Returns how parameters are drawn, and for each size init of the others as an export.
+
+    Where what another initialiser returns depends on a parameter that could be described, none is.
+    """
+    if None not in drawn:
+        return drawn, [b""] * len(sizes)
+    known: dict[str | None, tuple[bytes, Any]] = {}
+    try:
+        return drawn, [_export_init(slot, definition, size, drawn, known) for size in sizes]
+    except _Dependent:
+        none = (None,) * len(drawn)
+        return none, [_export_init(slot, definition, size, none, known) for size in sizes]
+
+
 def _export_init(
     slot: Slot,
-    function: hk.TransformedWithState,
+    definition: Callable[..., Any],
     size: Size,
+    drawn: _Drawn,
     known: dict[str | None, tuple[bytes, Any]],
 ) -> bytes:
-    """Returns init as a serialised export.
+    """Returns init, of the parameters that are not drawn by description, as a serialised export.
 
     Initialisers rarely depend on the size but take most of the time (they draw random numbers):
     where dropping dead code leaves the same function as before, so does its export.
+
+    Raises:
+      _Dependent: it reads a parameter with a description.
     """
+    recorder = Recorder() if any(drawn) else None
+    function = _transform(slot, definition, size, {}, recorder)
     inputs = _arguments(slot, size)
 
-    def init(key: jax.Array) -> tuple[jax.Array, ...]:
+    def whole(key: jax.Array) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
         zeros = [jnp.zeros(spec.shape, spec.dtype) for spec in inputs]
-        return tuple(jax.tree_util.tree_leaves(function.init(key, *zeros)[0]))
+        leaves = jax.tree_util.tree_leaves(function.init(key, *zeros)[0])
+        rest = tuple(leaf for leaf, how in zip(leaves, drawn, strict=True) if how is None)
+        return rest, recorder.made if recorder else ()
 
+    def init(key: jax.Array) -> tuple[jax.Array, ...]:
+        return whole(key)[0]
+
+    if recorder and jaxprs.depends(_traced(jax.jit(whole), _KEY).jaxpr, len(recorder.made)):
+        raise _Dependent
     jitted = jax.jit(init)
     closed = _traced(jitted, _KEY)
     listing = jaxprs.listing(closed)

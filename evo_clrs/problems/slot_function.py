@@ -8,6 +8,7 @@ Keys are raw threefry keys, uint32[2], because that is what an exported graph ta
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 from jax.export import Exported
 
 from evo_clrs import linear
+from evo_clrs.problems import draws
 from evo_clrs.records import Graph, Parameter, Size, for_seeds, seeds_at
 from evo_clrs.slots import SLOTS, Slot
 
@@ -49,6 +51,10 @@ class SlotFunction:
     init: Callable[[jax.Array, Size], Arrays]
     apply: Callable[[Arrays, jax.Array, Size, Arrays], Outputs]
 
+    def shapes(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Returns shapes and dtypes of what `init` returns."""
+        return tuple(jax.ShapeDtypeStruct(p.shape, p.dtype) for p in self.parameters)
+
     def count(self) -> int:
         """Returns how many numbers its parameters hold."""
         return sum(math.prod(parameter.shape) for parameter in self.parameters)
@@ -57,12 +63,14 @@ class SlotFunction:
 def from_graph(graph: Graph) -> SlotFunction:
     """Returns the slot function of an exported graph.
 
-    Its VJP is the exported one, which computes the slot's forward pass again.
+    Its VJP is the exported one, which computes the slot's forward pass again. Parameters with a
+    description are drawn by `draws.draw`, which compiles nothing.
     """
     applied = {entry.size: jax.export.deserialize(bytearray(entry.apply)) for entry in graph.sizes}
+    described = [p if p.initialiser else None for p in graph.parameters]
     exported = {
         entry.size: (
-            jax.export.deserialize(bytearray(entry.init)),
+            jax.export.deserialize(bytearray(entry.init)).call if entry.init else None,
             _mappable(applied, entry.size),
             tuple(shape is not None for shape in entry.outputs),
         )
@@ -75,7 +83,10 @@ def from_graph(graph: Graph) -> SlotFunction:
         return exported[size]
 
     def init(key: jax.Array, size: Size) -> Arrays:
-        return tuple(at(size)[0].call(key))
+        code = at(size)[0]
+        others = iter(code(key) if code else ())
+        drawn = iter(draws.draw(described, key))
+        return tuple(next(drawn if parameter else others) for parameter in described)
 
     def apply(parameters: Arrays, key: jax.Array, size: Size, arguments: Arrays) -> Outputs:
         _, function, presence = at(size)
@@ -176,6 +187,7 @@ def from_haiku(slot: Slot, factory: Callable[..., Any], size: Size) -> SlotFunct
 
     functions = hk.transform(call)
 
+    @functools.partial(jax.jit, static_argnums=1)
     def tree(key: jax.Array, at: Size) -> hk.MutableParams:
         return functions.init(key, at, arguments_at(slot, at))
 

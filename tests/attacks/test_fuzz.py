@@ -134,7 +134,10 @@ def test_the_static_gate_takes_programs_with_parts_exchanged(text, seed, slot):
 
 SIZE = make_size(B=2, N=3, H=4)
 HEADER = {
-    "parameters": [["p/w", [4, 4], "float32"], ["p/b", [4], "float32"]],
+    "parameters": [
+        ["p/w", [4, 4], "float32", None],
+        ["p/b", [4], "float32", ["truncated_normal", [0.5, 0.0, -2.0, 2.0]]],
+    ],
     "outputs": [[[2, 3, 4], None]],
     "properties": {"inf_bias": False, "inf_bias_edge": True},
 }

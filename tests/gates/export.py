@@ -75,5 +75,5 @@ def _export(function: Callable, shapes: Sequence[tuple[int, ...]], seeds: int | 
         records.Parameter(name, tuple(leaf.shape), str(leaf.dtype))
         for name, leaf in zip(names, leaves, strict=True)
     )
-    init_bytes = bytes(exported[0].serialize(vjp_order=0))
+    init_bytes = bytes(exported[0].serialize(vjp_order=0)) if leaves else b""
     return parameters, init_bytes, bytes(exported[1].serialize(vjp_order=1)), outputs

@@ -1,5 +1,7 @@
 """Predicted costs against closed forms and against XLA's own count."""
 
+import dataclasses
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import pytest
 
 from evo_clrs.gates import mlir
 from evo_clrs.gates.cost import TRANSCENDENTAL_FLOPS, Storage, cost, program_cost
+from evo_clrs.records import Initialiser
 from tests.gates.export import export_graph
 
 
@@ -151,6 +154,17 @@ def test_initialisers_and_forward_passes_without_gradient_are_counted():
     found = cost(export_graph(function, [[(16, 16)]]))
     assert found.initial.flops >= 2 * 64**3
     assert found.forward.flops >= 2 * 16**3 > found.backward.flops
+
+
+def test_drawing_by_description_is_counted():
+    made = export_graph(lambda x: hk.get_parameter("w", (64, 32), init=jnp.ones) @ x, [[(32, 2)]])
+    described = dataclasses.replace(
+        made.parameters[0], initialiser=Initialiser("normal", (1.0, 0.0))
+    )
+    entry = dataclasses.replace(made.sizes[0], init=b"")
+    found = cost(dataclasses.replace(made, parameters=(described,), sizes=(entry,))).initial
+    assert found.flops == TRANSCENDENTAL_FLOPS * 64 * 32
+    assert found.peak_bytes >= 4 * 64 * 32
 
 
 def test_a_long_chain_takes_no_more_memory_to_judge_than_its_length():

@@ -1,5 +1,6 @@
 """Equal functions have equal fingerprints, different ones different."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from evo_clrs.gates import fingerprint as fingerprints
 from evo_clrs.gates.fingerprint import fingerprint
+from evo_clrs.records import Initialiser
 from tests.gates.export import export_graph
 
 B, H = 2, 4
@@ -140,6 +142,23 @@ def test_initialiser_matters_and_its_default_is_equal_to_itself_spelled_out(orig
         return hk.Linear(H)(jnp.max(hidden, axis=1, keepdims=True) + hidden)
 
     assert of(spelled) == original
+
+
+def test_a_description_counts_as_an_initialiser_does():
+    def graph(*initialisers):
+        made = export_graph(lambda x, y: hk.Linear(H)(x) + y, SHAPES)
+        parameters = [
+            dataclasses.replace(parameter, initialiser=Initialiser(*initialiser))
+            for parameter, initialiser in zip(made.parameters, initialisers, strict=True)
+        ]
+        sizes = [dataclasses.replace(entry, init=b"") for entry in made.sizes]
+        return dataclasses.replace(made, parameters=tuple(parameters), sizes=tuple(sizes))
+
+    zeros, ones = ("constant", (0.0,)), ("constant", (1.0,))
+    normal, wide = ("normal", (0.5, 0.0)), ("normal", (1.0, 0.0))
+    found = [fingerprint(graph(b, w)) for b in (zeros, ones) for w in (normal, wide, zeros)]
+    assert len(set(found)) == 6
+    assert fingerprint(graph(zeros, normal)) == found[0]
 
 
 def test_every_size_counts(original):

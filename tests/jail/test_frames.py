@@ -1,5 +1,7 @@
 """Frames, and what the parent makes of replies that an enemy may have written."""
 
+import json
+import math
 import struct
 
 import pytest
@@ -10,12 +12,12 @@ from evo_clrs.errors import Rejected
 from evo_clrs.jail import frames, reply
 from evo_clrs.jail.limits import amount
 from evo_clrs.jail.request import decode_slot, encode_slot
-from evo_clrs.records import make_size
+from evo_clrs.records import Initialiser, make_size
 from evo_clrs.slots import PROCESSOR, SLOTS
 
 SIZE = make_size(B=2, N=3, H=4)
 GOOD = {
-    "parameters": [["p/linear/w", [4, 4], "float32"]],
+    "parameters": [["p/linear/w", [4, 4], "float32", None]],
     "outputs": [[[2, 3, 4], None]],
     "properties": {"inf_bias": False, "inf_bias_edge": True},
 }
@@ -89,14 +91,14 @@ def test_a_good_reply_is_a_graph():
 @pytest.mark.parametrize(
     ("header", "blobs", "more"),
     [
-        ({**GOOD, "parameters": [["w", [4, -1], "float32"]]}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w", [4, 1.0], "float32"]]}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w", [True], "float32"]]}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w", [4], "float64"]]}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w\n", [4], "float32"]]}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w", [4], "float32"]] * 2}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [4, -1], "float32", None]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [4, 1.0], "float32", None]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [True], "float32", None]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [4], "float64", None]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w\n", [4], "float32", None]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [4], "float32", None]] * 2}, (b"i", b"a"), b""),
         ({**GOOD, "parameters": {"w": 1}}, (b"i", b"a"), b""),
-        ({**GOOD, "parameters": [["w", [1 << 40], "float32"]]}, (b"i", b"a"), b""),
+        ({**GOOD, "parameters": [["w", [1 << 40], "float32", None]]}, (b"i", b"a"), b""),
         ({**GOOD, "outputs": [[[2, 3, 5], None]]}, (b"i", b"a"), b""),
         ({**GOOD, "outputs": [[None, None]]}, (b"i", b"a"), b""),
         ({**GOOD, "outputs": [[[2, 3, 4]]]}, (b"i", b"a"), b""),
@@ -114,6 +116,72 @@ def test_a_good_reply_is_a_graph():
 def test_bad_replies_are_rejected(header, blobs, more):
     with pytest.raises(Rejected, match="trace: its reply is malformed"):
         _graph(header, blobs, more)
+
+
+INITIALISERS = [
+    ["constant", [-3]],
+    ["normal", [0.5, 1e-3]],
+    ["truncated_normal", [0.1, 0.0, -2.0, 2.0]],
+    ["uniform", [-1.0, 1e6]],
+]
+NOT_INITIALISERS = {
+    "NaN": ["constant", [math.nan]],
+    "infinity": ["normal", [math.inf, 0.0]],
+    "huge": ["normal", [1.0, 1.0000001e6]],
+    "no float": ["constant", [10**400]],
+    "text": ["constant", ["1"]],
+    "truth": ["constant", [True]],
+    "unknown": ["laplace", [1.0, 0.0]],
+    "no name": [["constant"], [0.0]],
+    "too few": ["truncated_normal", [1.0, 0.0]],
+    "too many": ["constant", [0.0, 0.0]],
+    "bounds exchanged": ["uniform", [1.0, -1.0]],
+    "equal bounds": ["truncated_normal", [1.0, 0.0, 2.0, 2.0]],
+    "no numbers": ["constant"],
+    "numbers by name": ["constant", {"value": 0.0}],
+    "more": ["constant", [0.0], "more"],
+    "code": "jnp.zeros",
+    "nothing": [],
+}
+
+
+def _drawn(initialiser, init=b""):
+    header = {**GOOD, "parameters": [["p/w", [4, 4], "float32", initialiser]]}
+    # Python's own writer lets NaN and infinity pass.
+    text = json.dumps(header).encode()
+    blobs = (init, b"apply")
+    lengths = struct.pack(">IIQQ", len(text), 2, *map(len, blobs))
+    reader = frames.Reader(frames.MAGIC + lengths + text + b"".join(blobs))
+    return reply.graph_of(reader, PROCESSOR, [SIZE], limit=100)
+
+
+@pytest.mark.parametrize("initialiser", INITIALISERS, ids=lambda i: i[0])
+def test_a_reply_may_describe_initialisers(initialiser):
+    (parameter,) = _drawn(initialiser).parameters
+    kind, numbers = initialiser
+    assert parameter.initialiser == Initialiser(kind, tuple(map(float, numbers)))
+
+
+@pytest.mark.parametrize("initialiser", NOT_INITIALISERS.values(), ids=[*NOT_INITIALISERS])
+def test_descriptions_that_are_none_are_rejected(initialiser):
+    with pytest.raises(Rejected, match="trace: its reply is malformed"):
+        _drawn(initialiser)
+
+
+def test_init_is_there_exactly_if_some_parameter_needs_it():
+    assert _drawn(None, b"init").sizes[0].init == b"init"
+    for initialiser, init in ((None, b""), (INITIALISERS[0], b"init")):
+        with pytest.raises(Rejected, match="trace: its reply is malformed"):
+            _drawn(initialiser, init)
+
+
+@given(JSON | st.tuples(st.sampled_from(["constant", "uniform"]), st.lists(st.floats())))
+def test_any_description_is_one_or_rejected(initialiser):
+    try:
+        (parameter,) = _drawn(initialiser).parameters
+        assert all(abs(number) <= 1e6 for number in parameter.initialiser.numbers)
+    except Rejected as rejected:
+        assert rejected.stage == "trace"
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON | st.sampled_from([*GOOD.values()])))

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from jax import export
 
-from evo_clrs.records import for_seeds, make_size
+from evo_clrs.records import Initialiser, for_seeds, make_size
 from evo_clrs.slots import PROCESSOR
 from evo_clrs.slots import TRIPLET as TRIPLET_SLOT
 from tests.jail.guests import MPNN, SIZES, TRIPLET, processor
+
+ZEROS = Initialiser("constant", (0.0,))
 
 
 def _direct(slot, source, size):
@@ -54,17 +56,18 @@ def test_graph_computes_what_the_program_computes(jail, slot, source):
     key = jnp.array([0, 7], jnp.uint32)
     assert [entry.size for entry in graph.sizes] == list(SIZES)
     for entry in graph.sizes[1:]:
-        init, apply = (export.deserialize(bytearray(b)) for b in (entry.init, entry.apply))
-        assert init.platforms == apply.platforms == ("cpu", "cuda", "tpu")
+        apply = export.deserialize(bytearray(entry.apply))
+        assert apply.platforms == ("cpu", "cuda", "tpu")
         direct, arguments = _direct(slot, source, entry.size), _arguments(slot, entry.size)
 
         def loss(outputs):
             return sum(jnp.sum(jnp.sin(output)) for output in outputs if output is not None)
 
         @jax.jit
-        def both(key, arguments, direct=direct, init=init, apply=apply):
+        def both(key, arguments, direct=direct, apply=apply):
             """Parameters, loss and its gradients, from the program itself and from its graph."""
-            tree, parameters = direct.init(key, *_inputs(slot, arguments)), init.call(key)
+            tree = direct.init(key, *_inputs(slot, arguments))
+            parameters = tuple(jax.tree_util.tree_leaves(tree))
 
             def plain(p, x):
                 return loss(direct.apply(p, key, *_inputs(slot, x)))
@@ -106,16 +109,90 @@ def test_child_is_ready_soon(jail):
 
 @pytest.mark.parametrize(
     ("init", "shared"),
-    [("hk.initializers.TruncatedNormal()", True), ("hk.initializers.Constant(n)", False)],
+    [("hk.initializers.Identity()", True), ("lambda s, d: jnp.full(s, n, d)", False)],
 )
 def test_equal_initialisers_are_exported_once(jail, init, shared):
     body = f"n = float(node_fts.shape[1])\nreturn hk.Linear(4, w_init={init})(node_fts), None"
     graph = jail.trace(PROCESSOR, processor(body), SIZES)
     assert (graph.sizes[0].init == graph.sizes[1].init) is shared
+    assert [p.initialiser for p in graph.parameters] == [ZEROS, None]
     for entry, n in zip(graph.sizes, (3, 5), strict=True):
         init = export.deserialize(bytearray(entry.init))
-        _, w = init.call(jnp.array([0, 7], jnp.uint32))
+        (w,) = init.call(jnp.array([0, 7], jnp.uint32))
         assert shared or np.all(np.asarray(w) == n)
+
+
+def described(jail, body, sizes=SIZES[:1]):
+    """Returns the initialisers of a program by the last part of their names, and its artefact."""
+    graph = jail.trace(PROCESSOR, processor(f"{body}\nreturn node_fts + w, None"), sizes)
+    found = {p.name.rsplit("/", 1)[-1]: p.initialiser for p in graph.parameters}
+    return found, graph.sizes[0].init
+
+
+def test_what_haiku_initialises_by_itself_is_described(jail):
+    body = "h = hk.LayerNorm(-1, True, True)(hk.Linear(9)(node_fts))\nw = hk.Linear(4)(h)"
+    graph = jail.trace(PROCESSOR, processor(f"{body}\nreturn node_fts + w, None"), SIZES)
+    third = float(np.float32(1 / 3))
+    assert [p.initialiser for p in graph.parameters] == [
+        Initialiser("constant", (0.0,)),  # LayerNorm's offset and scale
+        Initialiser("constant", (1.0,)),
+        Initialiser("constant", (0.0,)),  # bias and weights of the first layer, with 4 inputs
+        Initialiser("truncated_normal", (0.5, 0.0, -2.0, 2.0)),
+        Initialiser("constant", (0.0,)),
+        Initialiser("truncated_normal", (third, 0.0, -2.0, 2.0)),
+    ]
+    assert [entry.init for entry in graph.sizes] == [b"", b""]
+
+
+# A class of its own, functions, a number that is traced, and numbers out of bounds.
+CODED = [
+    "type('T', (hk.initializers.TruncatedNormal,), {'__call__': lambda s, *a: jnp.ones(*a)})()",
+    "lambda shape, dtype: jnp.zeros(shape, dtype)",
+    "hk.initializers.TruncatedNormal(stddev=1 / jnp.sqrt(node_fts.shape[1]))",
+    "hk.initializers.RandomNormal(1e7)",
+    "hk.initializers.RandomUniform(-jnp.inf, 0.0)",
+    "hk.initializers.TruncatedNormal(lower=2.0, upper=-2.0)",
+    "hk.initializers.Constant(jnp.arange(4.0))",
+    "hk.initializers.Constant(float('nan'))",
+]
+
+
+@pytest.mark.parametrize("init", CODED)
+def test_other_initialisers_stay_code(jail, init):
+    body = f"w = hk.get_parameter('w', (4,), init={init})"
+    found, artefact = described(jail, body)
+    assert found == {"w": None}
+    assert export.deserialize(bytearray(artefact)).out_avals[0].shape == (4,)
+
+
+def test_parameters_that_another_creator_changes_stay_code(jail):
+    found, artefact = described(
+        jail,
+        "with hk.custom_creator(lambda make, *a: 2 * make(*a[:3])):\n"
+        "    w = hk.get_parameter('w', (4,), init=jnp.ones)",
+    )
+    assert found == {"w": None}
+    (w,) = export.deserialize(bytearray(artefact)).call(jnp.zeros(2, jnp.uint32))
+    np.testing.assert_array_equal(w, np.full(4, 2.0))
+
+
+def test_nothing_is_described_where_an_initialiser_reads_another_parameter(jail):
+    found, artefact = described(
+        jail,
+        "v = hk.get_parameter('v', (4,), init=hk.initializers.Constant(3.0))\n"
+        "w = hk.get_parameter('w', (4,), init=lambda shape, dtype: 2 * v)",
+    )
+    assert found == {"v": None, "w": None}
+    values = export.deserialize(bytearray(artefact)).call(jnp.zeros(2, jnp.uint32))
+    np.testing.assert_array_equal(values, [np.full(4, 3.0), np.full(4, 6.0)])
+
+
+def test_initialisers_that_depend_on_the_size_stay_code(jail):
+    body = (
+        "n = node_fts.shape[1]\nw = hk.get_parameter('w', (4,), init=hk.initializers.Constant(n))"
+    )
+    assert described(jail, body, SIZES)[0] == {"w": None}
+    assert described(jail, body)[0] == {"w": Initialiser("constant", (3.0,))}
 
 
 def test_graph_names_outputs_and_properties(jail):
@@ -157,8 +234,11 @@ def test_a_graph_for_seeds_together_computes_what_each_computes_alone(jail):
     assert graph.sizes[0].init == graph.sizes[1].init
     assert graph.sizes[0].outputs == graph.sizes[1].outputs == ((2, 3, 4), None)
     keys = jax.random.split(jax.random.PRNGKey(0), 3)
-    init = export.deserialize(bytearray(graph.sizes[0].init))
-    parameters = [init.call(key) for key in keys]
+    random = np.random.default_rng(0)
+    parameters = [
+        tuple(random.normal(size=p.shape).astype(np.float32) for p in graph.parameters)
+        for _ in keys
+    ]
     arguments = [
         tuple(array + seed for array in _arguments(PROCESSOR, SIZES[0])) for seed in range(3)
     ]

@@ -35,7 +35,7 @@ from evo_clrs.problems.clrs.tasks import Task
 from evo_clrs.problems.clrs.triplet_gmpnn import TripletGMPNN
 from evo_clrs.problems.clrs.unroll import unroll
 from evo_clrs.problems.slot_function import SlotFunction
-from evo_clrs.records import Size, make_size
+from evo_clrs.records import Parameter, Size, make_size
 
 _decoders = clrs._src.decoders
 _encoders = clrs._src.encoders
@@ -121,16 +121,14 @@ class Model:
     options: ModelOptions = ModelOptions()
 
     def init(self, key: jax.Array) -> Parameters:
-        """Returns fresh parameters; compiles once, and runs no message passing."""
-        return self._compiled_init(key)
-
-    @functools.cached_property
-    def _compiled_init(self) -> Any:
-        return jax.jit(self._init)
+        """Returns fresh parameters; runs no message passing, and compiles none of it."""
+        slot = self.slot.init(key, self.slot.sizes[0])
+        return {"model": fresh.initialise(self._described, key), "slot": slot}
 
     def shapes(self) -> Parameters:
         """Returns the parameters' shapes, without drawing them."""
-        return jax.eval_shape(self._init, jax.random.PRNGKey(0))
+        model = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype), self._described)
+        return {"model": model, "slot": self.slot.shapes()}
 
     @property
     def parameters(self) -> int:
@@ -180,19 +178,19 @@ class Model:
         """Returns output predictions, decided; labels in `batch` are not looked at."""
         return self.decide(self.forward(params, key, batch))
 
-    def _init(self, key: jax.Array) -> Parameters:
-        model_key, slot_key = jax.random.split(key)
-        size = self.slot.sizes[0]
-        slot = self.slot.init(slot_key, size)
-        dimensions = dict(size)
-        batch = empty_batch(self.task, self.categories, dimensions["B"], dimensions["N"], steps=1)
-        hidden, hints = self._start(batch)
+    @functools.cached_property
+    def _described(self) -> Mapping[str, Mapping[str, Parameter]]:
+        """The parameters around the slot, with how they are drawn."""
+        dimensions = dict(self.slot.sizes[0])
+        counts = dimensions["B"], dimensions["N"]
 
-        def whole(*arguments: Any) -> None:
-            self._decode_outputs(self._step(*arguments)[-1], training=False)
+        def whole(slot_params: tuple[jax.Array, ...]) -> None:
+            batch = empty_batch(self.task, self.categories, *counts, steps=1)
+            hidden, hints = self._start(batch)
+            features = self._step(slot_params, hidden, batch.inputs, hints)[-1]
+            self._decode_outputs(features, training=False)
 
-        arguments = (slot, hidden, batch.inputs, hints)
-        return {"model": fresh.initialise(whole, model_key, *arguments), "slot": slot}
+        return fresh.describe(whole, self.slot.shapes())
 
     def _unroll(
         self,
@@ -345,18 +343,19 @@ class Model:
 
     def _encoders(self) -> dict[str, Any]:
         """Returns encoders by name; to be called within a Haiku function."""
-        return {
-            f.name: _encoders.construct_encoders(
-                f.stage,
-                f.location,
-                f.type,
-                hidden_dim=self.options.hidden_size,
-                init=self.options.encoder_init,
-                name=f.name,
-            )
-            for f in self.task.features
-            if f.stage in (clrs.Stage.INPUT, clrs.Stage.HINT)
-        }
+        with jax.ensure_compile_time_eval():  # or the library's initialisers are traced
+            return {
+                f.name: _encoders.construct_encoders(
+                    f.stage,
+                    f.location,
+                    f.type,
+                    hidden_dim=self.options.hidden_size,
+                    init=self.options.encoder_init,
+                    name=f.name,
+                )
+                for f in self.task.features
+                if f.stage in (clrs.Stage.INPUT, clrs.Stage.HINT)
+            }
 
     def _point(self, name: str, array: jax.Array, soft: bool = False) -> Any:
         _, location, type_ = self.task.spec[name]

@@ -1,63 +1,62 @@
-"""Fresh parameters of a Haiku function, without running it."""
+"""Fresh parameters of a trusted Haiku function, without compiling or running it."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
+
+from evo_clrs.initialisers import Recorder
+from evo_clrs.problems import draws
+from evo_clrs.records import Initialiser, Parameter
+
+_PURPOSE = 1  # of draws: models around slots
 
 Parameters = Mapping[str, Mapping[str, jax.Array]]
 
 
-def initialise(function: Callable[..., Any], key: jax.Array, *arguments: Any) -> Parameters:
-    """Returns parameters distributed as Haiku would draw them; meant to be called in jit.
-
-    All truncated normal weights, which are nearly all, come from one draw that is cut up and
-    scaled: one random operation to compile in place of one for each array.
+def describe(
+    function: Callable[..., Any], *arguments: Any
+) -> Mapping[str, Mapping[str, Parameter]]:
+    """Returns the parameters of a Haiku function with how they are drawn, as a Haiku tree.
 
     Args:
       function: makes and calls Haiku modules; it must not be transformed yet.
-      key: uint32[2].
       *arguments: what the function takes; only their shapes matter.
+
+    Raises:
+      ValueError: a parameter has none of Haiku's standard initialisers.
     """
-    volume = 0
+    recorder, found = Recorder(), dict[tuple[str, str], Initialiser | None]()
 
-    def count(next_creator: Callable, shape: Any, dtype: Any, init: Any, context: Any) -> jax.Array:
-        nonlocal volume
-        volume += math.prod(shape) if _is_standard(init) else 0
-        return jnp.zeros(shape, dtype)
+    def call(*arguments: Any) -> None:
+        with recorder.recording():
+            function(*arguments)
 
-    counting = _with_creator(function, count)
-    jax.eval_shape(lambda key: counting(key, *arguments), key)
+    def init(key: jax.Array, *arguments: Any) -> Parameters:
+        made: Parameters = hk.transform(call).init(key, *arguments)
+        found.update({(m, name): recorder.of(made[m][name]) for m in made for name in made[m]})
+        return made
 
-    draw_key, rest_key = jax.random.split(key)
-    draw = jax.random.truncated_normal(draw_key, -2.0, 2.0, (volume,))
-    position = 0
+    def described(module: str, name: str, leaf: Any) -> Parameter:
+        how = found[module, name]
+        if how is None:
+            raise ValueError(f"{module}/{name}: expected one of Haiku's standard initialisers")
+        return Parameter(f"{module}/{name}", leaf.shape, leaf.dtype.name, how)
 
-    def cut(next_creator: Callable, shape: Any, dtype: Any, init: Any, context: Any) -> jax.Array:
-        nonlocal position
-        if not _is_standard(init):
-            return next_creator(shape, dtype, init)
-        start, position = position, position + math.prod(shape)
-        return (draw[start:position].reshape(shape) * init.stddev).astype(dtype)
-
-    return _with_creator(function, cut)(rest_key, *arguments)
-
-
-def _with_creator(function: Callable[..., Any], creator: Callable) -> Callable[..., Parameters]:
-    """Returns the function's init, with parameters made by a Haiku creator."""
-
-    def call(*arguments: Any) -> Any:
-        with hk.custom_creator(creator):
-            return function(*arguments)
-
-    return hk.transform(call).init
+    shapes = jax.eval_shape(init, jax.random.PRNGKey(0), *arguments)
+    return {
+        module: {name: described(module, name, leaf) for name, leaf in sorted(leaves.items())}
+        for module, leaves in sorted(shapes.items())
+    }
 
 
-def _is_standard(init: Any) -> bool:
-    """Whether an initialiser is a truncated normal of mean 0 cut at two standard deviations."""
-    return isinstance(init, hk.initializers.TruncatedNormal) and (
-        (init.mean, init.lower, init.upper) == (0.0, -2.0, 2.0)
-    )
+def initialise(parameters: Mapping[str, Mapping[str, Parameter]], key: jax.Array) -> Parameters:
+    """Returns parameters, distributed as Haiku would draw them, as `draws.draw` does.
+
+    Args:
+      parameters: as `describe` returns them.
+      key: uint32[2].
+    """
+    leaves, structure = jax.tree.flatten(parameters)
+    return jax.tree.unflatten(structure, draws.draw(leaves, key, _PURPOSE))

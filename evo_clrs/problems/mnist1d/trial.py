@@ -67,12 +67,9 @@ class Trial:
         self._size = size_of(training.batch_size)
         self._draw = draw
         self._pools = (jax.device_put(train),)
-        shapes = jax.eval_shape(lambda key: network.init(key, self._size), jax.random.PRNGKey(0))
-        self._state = loop.start(shapes, training)
+        self._state = loop.start(network.shapes(), training)
         self._steps = loop.compile_steps(self._loss, draw, self._pools, self._state, training)
-        begin = time.perf_counter()
-        self._start = jax.jit(self._started).lower(0).compile()
-        self.compile_seconds = self._steps.seconds + time.perf_counter() - begin
+        self.compile_seconds = self._steps.seconds
 
     def run(
         self, seed: int, validate: Scorer | None = None, stop: Climb | None = None
@@ -82,7 +79,7 @@ class Trial:
         Raises:
           Rejected: at stage `failed`: a loss or logit is not finite, or memory ran out.
         """
-        state, train_key = self._start(seed)
+        state, train_key = self._started(seed)
         return loop.train(
             loss=self._loss,
             draw=self._draw,
@@ -132,7 +129,7 @@ class Trial:
 
         return score
 
-    def _started(self, seed: jax.Array) -> tuple[loop.State, jax.Array]:
+    def _started(self, seed: int) -> tuple[loop.State, jax.Array]:
         """Returns the state before the first step, and the key of the training."""
         init_key, train_key, _ = _keys(seed)
         return loop.start(self._network.init(init_key, self._size), self._training), train_key
@@ -147,6 +144,6 @@ class Trial:
         return optax.softmax_cross_entropy_with_integer_labels(logits, batch.classes).mean()
 
 
-def _keys(seed: jax.Array) -> jax.Array:
+def _keys(seed: jax.Array | int) -> jax.Array:
     """Returns three keys, [3, 2]: to initialise, to train and to score with."""
     return jax.random.split(jax.random.PRNGKey(seed), 3)

@@ -24,6 +24,13 @@ ATTACKS = (
         endless=True,
     ),
     _in_call(
+        "huge_described_parameter",
+        "has two TiB of parameters that nothing reads, described in a few bytes",
+        "hk.get_parameter('dead', (1 << 19, 1 << 20), init=jnp.zeros)",
+        "of memory, limit",
+        ends="over_budget",
+    ),
+    _in_call(
         "endless_tracing",
         "traces operations for ever",
         "while True:\n    z = jnp.sin(z)",

@@ -45,6 +45,48 @@ ATTACKS = (
         ends=GRAPH,
     ),
     _at_import(
+        "initialiser_patched",
+        "replaces what an initialiser of haiku draws, of which only its numbers are told",
+        "hk.initializers.TruncatedNormal.__call__ = lambda i, shape, dtype: 1 / jnp.zeros(shape)",
+        static="the top level may hold only|modules are read-only|read-only",
+        ends=GRAPH,
+    ),
+    _at_import(
+        "initialiser_replaced",
+        "has haiku name a class of its own as one of its initialisers",
+        "zeros = jnp.zeros\n"
+        "class Constant:\n"
+        "    constant = 1e30\n"
+        "    def __call__(self, shape, dtype=None): return zeros(shape, dtype)\n"
+        "hk.initializers.Constant = Constant\n"
+        "jnp.zeros = Constant()",
+        static="the top level may hold only|modules are read-only|read-only|class",
+        ends=GRAPH,
+    ),
+    _at_import(
+        "creator_replaced",
+        "replaces haiku's way to have parameters created",
+        "import contextlib\nhk.custom_creator = lambda *a, **k: contextlib.nullcontext()",
+        static=_IMPORT,
+        ends=GRAPH,
+    ),
+    _at_import(
+        "creator_broken",
+        "takes haiku's way to have parameters created away",
+        "hk.custom_creator = None",
+        "TypeError",
+        static="is not available|modules are read-only",
+    ),
+    _in_call(
+        "initialiser_derived",
+        "derives an initialiser from one of haiku's and draws something else",
+        "evil = type('Evil', (hk.initializers.Constant,), {\n"
+        "    '__call__': lambda self, shape, dtype: jnp.ones(shape, dtype)})\n"
+        "z = z + hk.get_parameter('w', (1,), init=evil(0.0))",
+        static=r"`type`",
+        ends=GRAPH,
+    ),
+    _at_import(
         "exporter_patched",
         "replaces the exporter by one that gives nonsense",
         "from jax import export\n"

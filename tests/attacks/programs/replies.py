@@ -71,6 +71,14 @@ def _changed(name, tries, body, reason="malformed", ends="trace"):
     return _attack(name, tries, _CHANGED + lines, reason, ends)
 
 
+def _drawn(name, tries, initialiser, reason="malformed"):
+    body = (
+        f"header['parameters'] = [[n, s, d, [{initialiser}]]"
+        " for n, s, d, i in header['parameters']]"
+    )
+    return _changed(f"drawn_{name}", tries, body, reason)
+
+
 def _exported(name, tries, fields, reason="is not exported with", ends="trace"):
     lines = f"def change(exported):\n    return dataclasses.replace(exported, {fields})\n"
     return _attack(name, tries, _EXPORTED + lines, reason, ends)
@@ -135,52 +143,52 @@ ATTACKS = (
         "no_parameters",
         "says that it has no parameters",
         "header['parameters'] = []",
-        "is not exported with",
+        "is not exported with|malformed",
     ),
     _changed(
         "smaller_parameters",
         "says that its parameters are smaller than they are",
-        "header['parameters'] = [[n, [1] * len(s), d] for n, s, d in header['parameters']]",
+        "header['parameters'] = [[n, [1] * len(s), *r] for n, s, *r in header['parameters']]",
         "is not exported with",
     ),
     _changed(
         "many_parameters",
         "lists a hundred thousand parameters",
-        "header['parameters'] = [[f'w{i}', [1], 'float32'] for i in range(10**5)]",
+        "header['parameters'] = [[f'w{i}', [1], 'float32', None] for i in range(10**5)]",
     ),
     _changed(
         "huge_parameter",
         "says that a parameter is larger than any memory",
-        "header['parameters'] = [[n, [1 << 31] * 4, d] for n, s, d in header['parameters']]",
+        "header['parameters'] = [[n, [1 << 31] * 4, *r] for n, s, *r in header['parameters']]",
         "is not exported with|malformed",
     ),
     _changed(
         "named_with_null",
         "puts null bytes and control sequences into names",
-        "header['parameters'] = [['\\0\\x1b[2J' + n, s, d] for n, s, d in header['parameters']]",
+        "header['parameters'] = [['\\0\\x1b[2J' + n, *r] for n, *r in header['parameters']]",
     ),
     _changed(
         "named_without_end",
         "gives a parameter a name of a million letters",
-        "header['parameters'] = [['w' * 10**6 + n, s, d] for n, s, d in header['parameters']]",
+        "header['parameters'] = [['w' * 10**6 + n, *r] for n, *r in header['parameters']]",
     ),
     _changed(
         "named_alike",
         "gives all parameters one name",
-        "header['parameters'] = [['w', s, d] for n, s, d in header['parameters']]",
+        "header['parameters'] = [['w', *r] for n, *r in header['parameters']]",
     ),
     _changed(
         "named_as_markup",
         "puts a script into names, for whoever opens the report",
-        "header['parameters'] = [['<script>alert(1)</script>' + n, s, d]"
-        " for n, s, d in header['parameters']]",
+        "header['parameters'] = [['<script>alert(1)</script>' + n, *r]"
+        " for n, *r in header['parameters']]",
         "",
         GRAPH,
     ),
     _changed(
         "wrong_type",
         "says that its parameters are of double precision",
-        "header['parameters'] = [[n, s, 'float64'] for n, s, d in header['parameters']]",
+        "header['parameters'] = [[n, s, 'float64', i] for n, s, d, i in header['parameters']]",
     ),
     _changed(
         "wrong_outputs",
@@ -192,6 +200,33 @@ ATTACKS = (
         "says that it has an output that it has not",
         "header['outputs'] = [[node, [4, node[1], node[1], 8]] for node, _ in header['outputs']]",
         "is not exported with",
+    ),
+    _drawn("nan", "starts training from NaN", "'constant', [float('nan')]", "malformed|float"),
+    _drawn("infinity", "starts training from infinity", "'constant', [1e999]", "malformed|float"),
+    _drawn("huge", "starts training from numbers near the largest", "'normal', [1e38, 0.0]"),
+    _drawn("no_float", "gives a number that is too large to be one", "'constant', [10**999]"),
+    _drawn("unknown", "asks for a distribution that has code", "'exec', ['1']"),
+    _drawn("too_many", "gives a number too many", "'constant', [0.0, 0.0]"),
+    _drawn("exchanged", "draws between bounds that leave nothing", "'uniform', [1.0, -1.0]"),
+    _drawn("deep", "gives lists for numbers", "'constant', [[[0.0]]]"),
+    _drawn(
+        "twice",
+        "describes all parameters and sends code for them too",
+        "'constant', [0.0]",
+    ),
+    _changed(
+        "drawn_nowhere",
+        "neither describes its parameters nor sends code for them",
+        "blobs[::2] = [b''] * (len(blobs) // 2)",
+    ),
+    _changed(
+        "drawn_otherwise",
+        "describes its parameters otherwise than they are made",
+        "header['parameters'] = [[n, s, d, ['uniform', [-1e6, 1e6]]]"
+        " for n, s, d, i in header['parameters']]\n"
+        "    blobs[::2] = [b''] * (len(blobs) // 2)",
+        "",
+        GRAPH,
     ),
     _changed("no_sizes", "answers for no size", "header['outputs'], blobs = [], []"),
     _changed(
