@@ -12,7 +12,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
-    package_data={"launch": ["presets/*.flags"]},
+    package_data={
+        "evo_clrs": ["proposers/templates/*.jinja"],
+        "launch": ["presets/*.flags"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "chex>=0.1.90",
@@ -21,6 +24,7 @@ setup(
         # jax.export writes and reads its artefacts with it, but does not install it.
         "flatbuffers>=24.3",
         "jax>=0.10,<0.12",
+        "jinja2>=3.1",
         "mnist1d>=0.0.2",
         "nats_bench>=1.8",
         "numpy>=2.0",
