@@ -28,6 +28,7 @@ setup(
         "mnist1d>=0.0.2",
         "nats_bench>=1.8",
         "numpy>=2.0",
+        "openai>=2.0",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11",
         "ribs>=0.12",

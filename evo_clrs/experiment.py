@@ -17,7 +17,7 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
-from evo_clrs.proposers.base import Preparer, Proposer
+from evo_clrs.proposers.base import Preparer, PromptReader, Proposer
 from evo_clrs.randomness import seed_for
 from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
@@ -123,7 +123,7 @@ class Experiment:
         self._settings = settings
         self._stopping = Stopping(problem, settings.halving)
         self._scoring = Scoring(problem, executor, jail, store, progress, self._stopping)
-        self._prompts = prompts.load(settings.prompt or getattr(proposer, "prompt", "paper"))
+        self._prompts = prompts.load(template_of(proposer, settings))
         self._rejections: collections.deque[prompts.Rejection] = collections.deque(
             maxlen=settings.rejections_shown
         )
@@ -356,6 +356,12 @@ def _unread(proposal: Proposal) -> Evaluation | None:
     if proposal.source or not proposal.note:
         return None
     return Evaluation("rejected", "static", proposal.note)
+
+
+def template_of(proposer: Proposer, settings: Settings) -> str:
+    """Returns the template of the prompts: the one asked for, else what suits the proposer."""
+    own = proposer.prompt if isinstance(proposer, PromptReader) else "paper"
+    return settings.prompt or own
 
 
 def check_seeds(problem: Problem) -> None:

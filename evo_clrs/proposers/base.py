@@ -1,7 +1,7 @@
 """What every proposer offers: programs, when asked."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from evo_clrs import records, slots
@@ -39,6 +39,22 @@ class Proposer(Protocol):
           UserError: the proposer cannot write programs for this slot.
         """
         ...
+
+
+@runtime_checkable
+class PromptReader(Proposer, Protocol):
+    """A proposer that reads prompts.
+
+    Attributes:
+      prompt: the template that suits it, where `--prompt` names none.
+      identity: what else of its options shapes its samples; equal identities, prompts and seeds
+        give equal samples on one machine.
+    """
+
+    prompt: str
+
+    @property
+    def identity(self) -> Mapping[str, str | int | float]: ...
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from evo_clrs.slots import Slot
 
 # A line end and the start of something at the margin, but for brackets that close and comments.
 MARGIN = re.compile(r"\n(?=[^\s)\]}#])")
+_CLOSED = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*\n", re.MULTILINE | re.DOTALL)
 _HELPER = re.compile(r"(?:def|class) (\w+)\b(?=\s*[(:])")
 _UNFINISHED = re.compile(r"(?:d|de|def|def \w*|c|cl|cla|clas|class|class \w*)\Z")
 
@@ -35,6 +36,23 @@ def end(text: str, slot: Slot) -> int | None:
             continue
         return place
     return None
+
+
+def ended(text: str, slot: Slot, continues: bool) -> bool:
+    """Whether a reply has come to the end of its program, so that nothing more is wanted.
+
+    Args:
+      text: what was written up to now.
+      slot: what the program must define.
+      continues: whether it goes on from the slot's opening; else it is an answer of its own, and
+        ends with the fence after the definition or after an edit.
+    """
+    if continues:
+        return end(text.removeprefix("\n"), slot) is not None
+    return any(
+        re.search(rf"^(?:def|class) {slot.definition}\b|REPLACE[ \t]*$", block, re.MULTILINE)
+        for block in _CLOSED.findall(text)
+    )
 
 
 def cut(text: str, slot: Slot) -> str:

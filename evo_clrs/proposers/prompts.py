@@ -173,8 +173,12 @@ def messages(prompt: str) -> list[dict[str, str]]:
 
 
 def plain(prompt: str) -> str:
-    """Returns a prompt as one text, for models that know no roles."""
-    return prompt if not _ROLE.search(prompt) else _ROLE.sub("", prompt)
+    """Returns a prompt as one text, for models that know no roles and go on with it.
+
+    The line end is left to the model: most tokenizers join it to the spaces that follow, and a
+    model seldom saw it alone.
+    """
+    return _ROLE.sub("", prompt).rstrip("\n")
 
 
 def _without_roles(text: str) -> str:

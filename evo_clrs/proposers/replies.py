@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from evo_clrs import program
 from evo_clrs.proposers import endings, patches
+from evo_clrs.records import Proposal, Request
 from evo_clrs.slots import Slot
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -51,6 +52,8 @@ def read(
     defining = [block for block in blocks if _defines(block, slot)]
     continues = prompt.endswith(slot.opening)
     note = ""
+    if continues:
+        text = text.removeprefix("\n")  # the end of the opening's line
     if continues and text.lstrip("\n")[:1].isspace():
         source = slot.opening + endings.cut(text, slot)
     elif defining:
@@ -69,6 +72,32 @@ def read(
     if cut and not _parses(source):
         return Read("", _why("the reply does not end", cut))
     return Read(source, "; ".join(part for part in (note, cut) if part))
+
+
+def proposal(
+    text: str,
+    prompt: str,
+    request: Request,
+    slot: Slot,
+    shown: Sequence[str],
+    cut: str = "",
+    prompt_tokens: int = 0,
+    completion_tokens: int = 0,
+    seconds: float = 0.0,
+) -> Proposal:
+    """Returns a reply as a proposal: its program, the reply itself, and what it took.
+
+    Args: see `read`, and `records.Proposal`.
+    """
+    found = read(text, prompt, slot, shown, cut, words=request.operation == "principles")
+    return Proposal(
+        source=found.source,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        seconds=seconds,
+        reply="" if text == found.source else text,
+        note=found.note,
+    )
 
 
 def with_imports(source: str, slot: Slot) -> str:
