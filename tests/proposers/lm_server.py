@@ -1,7 +1,8 @@
 """A server of the OpenAI protocol on loopback that has the faults a test asks for.
 
-It answers each call with a program; `faults` maps the number of a call (from 0, in the order of
-arrival, repeated tries counted) to what happens in place of that.
+It answers each call with a text, or with what a function makes of the body; `faults` maps the
+number of a call (from 0, in the order of arrival, repeated tries counted) to what happens in place
+of that.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Fault = Callable[["Handler"], None]
+Writer = Callable[[Mapping[str, Any]], str]
 
 
 class Server(ThreadingHTTPServer):
@@ -20,9 +22,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, text: str, faults: Mapping[int, Fault], delay: float):
+    def __init__(self, text: str | Writer, faults: Mapping[int, Fault], delay: float):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.text = text
+        self.text: Writer = text if callable(text) else lambda body: text
         self.faults = faults
         self.delay = delay
         self.asked: list[dict[str, Any]] = []
@@ -51,13 +53,14 @@ class Handler(BaseHTTPRequestHandler):
             server.most_at_once = max(server.most_at_once, server.at_once)
         time.sleep(server.delay)
         try:
+            self.body = body
             server.faults.get(number, Handler.complete)(self)
         finally:
             with server.lock:
                 server.at_once -= 1
 
     def complete(self, reason: str = "stop", text: str | None = None) -> None:
-        text = self.server.text if text is None else text
+        text = self.server.text(self.body) if text is None else text
         chat = self.path.endswith("/chat/completions")
         told = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         choice = {"index": 0, "finish_reason": reason, **told}
@@ -109,7 +112,7 @@ def slow(seconds: float) -> Fault:
 
 @contextlib.contextmanager
 def serve(
-    text: str, faults: Mapping[int, Fault] | None = None, delay: float = 0.0
+    text: str | Writer, faults: Mapping[int, Fault] | None = None, delay: float = 0.0
 ) -> Iterator[Server]:
     """Serves until the block ends."""
     server = Server(text, faults or {}, delay)
