@@ -42,11 +42,14 @@ setup(
         "tpu": ["jax[tpu]>=0.10,<0.12"],
         "lm": ["torch==2.13.0", "transformers>=5.0", "peft>=0.18"],
         "dev": [
+            # The tests start transformers' own server where the extra lm is installed.
+            "fastapi>=0.115",
             "hypothesis>=6.100",
             "mypy>=1.15",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.12",
+            "uvicorn>=0.30",
         ],
     },
 )

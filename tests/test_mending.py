@@ -5,6 +5,7 @@ import pytest
 from evo_clrs import proposers
 from evo_clrs.proposers.grammar.proposer import Grammar
 from evo_clrs.records import Proposal
+from evo_clrs.report import analysis, tables
 from evo_clrs.store import Store, summarise
 from tests import table_run
 from tests.toy_run import outcome
@@ -92,6 +93,15 @@ def test_the_record_holds_reply_reason_and_answer_and_what_they_cost(mended):
         assert store.proposals(0)[2].reply == "I cannot."
         assert store.candidate(5 + 2 - 1) is not None
         assert store.cost().lm_prompt_tokens == 12 * 10 + 12 * 10
+
+
+def test_the_report_tells_how_many_were_saved(mended, problem, tmp_path):
+    with Store.read(mended[0]) as store:
+        assert analysis.repairs(store, store.candidates()) == analysis.Repairs(12, 12, 12)
+        assert "Refused replies that were sent back" in [t.title for t in tables.tables(store)]
+    table_run.run(tmp_path / "run", problem, Clumsy(stubborn=(1,)), repairs=1)
+    with Store.read(tmp_path / "run") as store:
+        assert analysis.repairs(store, store.candidates()) == analysis.Repairs(12, 6, 6)
 
 
 def test_a_reply_goes_back_as_often_as_asked_and_no_more(problem, tmp_path):

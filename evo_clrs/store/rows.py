@@ -130,6 +130,12 @@ def read_proposal(row: Row) -> Proposal:
     )
 
 
+def repair_row(repair: Repair, prompt: bytes) -> Row:
+    """Returns the part of a row of `repairs` that stands before its proposal."""
+    place = repair.request, repair.sample, repair.attempt
+    return (*place, pack(repair.reason), prompt, repair.trace_seconds)
+
+
 def read_repair(row: Row) -> Repair:
     """Returns the repair from the columns before its proposal, and those of the proposal."""
     request, sample, attempt, reason, prompt, trace_seconds = row[:6]

@@ -184,16 +184,8 @@ class Store:
             connection.executemany(
                 "INSERT INTO repairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (
-                        repair.request,
-                        repair.sample,
-                        repair.attempt,
-                        rows.pack(repair.reason),
-                        self._keep(repair.prompt),
-                        repair.trace_seconds,
-                        *self._keep_proposal(repair.proposal),
-                    )
-                    for repair in repairs
+                    (*rows.repair_row(r, self._keep(r.prompt)), *self._keep_proposal(r.proposal))
+                    for r in repairs
                 ],
             )
 
