@@ -17,7 +17,7 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
-from evo_clrs.proposers.base import Preparer, PromptReader, Proposer
+from evo_clrs.proposers.base import Preparer, PromptReader, Proposer, Tuner
 from evo_clrs.randomness import seed_for
 from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
@@ -170,11 +170,14 @@ class Experiment:
                 self._strategy.tell(children)
                 self._stopping.tell(children)
                 self._note_rejections(children)
+                self._tune(requests[0].round + 1)
             self._end_round()
 
     def _go_steadily(self) -> None:
         """Keeps `lag` requests under way; they are told in the order asked."""
         strategy = self._strategy
+        if isinstance(self._proposer, Tuner) and self._proposer.tunes:
+            raise UserError("--tune_lm goes by rounds: leave out --schedule=steady")
         if not isinstance(strategy, Steady):
             raise UserError("this strategy goes by rounds: leave out --schedule=steady")
         under_way: collections.deque[list[Candidate]] = collections.deque()
@@ -191,6 +194,21 @@ class Experiment:
                 self._stopping.tell(children)
                 self._note_rejections(children)
                 self._end_round()
+
+    def _tune(self, step: int) -> None:
+        """Lets the proposer learn from the programs of the round that the strategy names."""
+        proposer = self._proposer
+        if not (isinstance(proposer, Tuner) and proposer.tunes):
+            return
+        children = self._strategy.tuning_set()
+        asked = [self._store.request(child.request or 0) for child in children]
+        examples = [
+            (recorded[1], child.source)
+            for child, recorded in zip(children, asked, strict=True)
+            if recorded is not None
+        ]
+        self._progress.update(doing=f"tuning {proposer.name} on {len(examples)} programs")
+        proposer.tune(step, examples, self._problem.slot, self._settings.seed)
 
     def _learn(self, request: Request) -> None:
         """Tells a strategy the words it asked for, and records what it made of them."""

@@ -74,6 +74,31 @@ class Preparer(Proposer, Protocol):
         ...
 
 
+@runtime_checkable
+class Tuner(Proposer, Protocol):
+    """A proposer that can learn from the programs of each round.
+
+    Attributes:
+      tunes: whether it does.
+    """
+
+    @property
+    def tunes(self) -> bool: ...
+
+    def tune(
+        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
+    ) -> None:
+        """Learns from programs; a step that was taken before is only read again.
+
+        Args:
+          step: number of the round, from 1.
+          examples: the prompt of each program, and its source; none leaves the proposer as it is.
+          slot: what the programs define.
+          seed: the run's seed; every draw depends on it and on the step, and on nothing else.
+        """
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Refusal:
     """A reply that is sent back.

@@ -31,6 +31,12 @@ class Options:
         as stored elsewhere.
       lm_device: where a local model runs, as torch names it: cpu, cuda, cuda:1, mps; auto for the
         first accelerator, or the CPU.
+      tune_lm: tune a soft prompt of a local model after each round, on the children that the
+        strategy names.
+      soft_prompt_length: tokens of the soft prompt of a tuned language model.
+      soft_prompt_epochs: epochs of prompt-tuning after each round.
+      soft_prompt_batch: batch size of prompt-tuning.
+      soft_prompt_learning_rate: learning rate of prompt-tuning.
 
     Raises:
       UserError: an option is out of range; the message names it.
@@ -40,9 +46,15 @@ class Options:
     lm_batch: int = 16
     lm_dtype: str = "auto"
     lm_device: str = "auto"
+    tune_lm: bool = False
+    soft_prompt_length: int = 16
+    soft_prompt_epochs: int = 5
+    soft_prompt_batch: int = 16
+    soft_prompt_learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "lm_batch"):
+        sizes = ("soft_prompt_length", "soft_prompt_epochs", "soft_prompt_batch")
+        for name in ("max_new_tokens", "lm_batch", *sizes):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
         if self.lm_dtype not in DTYPES:
@@ -76,24 +88,67 @@ class Local:
 
     prompt = "paper"
 
-    def __init__(self, place: str, options: Options, name: str = "hf"):
+    def __init__(self, place: str, options: Options, folder: Path | None = None, name: str = "hf"):
         """Names the model; it is loaded when it is first asked.
 
         Args:
           place: folder or hub id of the model.
           options: how it is run.
+          folder: the run folder, where soft prompts are kept; None where there are none.
           name: what `--lm` calls it.
         """
         self.name = name
         self._place = place
         self._options = options
+        self._soft_prompts = None if folder is None else folder / "soft_prompt"
+        self._soft_prompt: Path | None = None
         self._loaded: tuple[Any, Any] | None = None
 
     @property
     def identity(self) -> Mapping[str, str | int | float]:
         """What shapes its samples besides prompts and seed."""
-        names = ("max_new_tokens", "lm_batch", "lm_dtype")
+        names = ("max_new_tokens", "lm_batch", "lm_dtype", "tune_lm")
         return {name: getattr(self._options, name) for name in names}
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a soft prompt is tuned after each round."""
+        return self._options.tune_lm
+
+    def tune(
+        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
+    ) -> None:
+        """Tunes the soft prompt, see `proposers.base.Tuner`; kept in `RUN/soft_prompt/STEP`.
+
+        Programs that do not define the slot as its opening does are left out.
+
+        Raises:
+          UserError: there is no run folder, or the model cannot be loaded.
+        """
+        if self._soft_prompts is None:
+            raise UserError("--tune_lm needs a run folder: give --run")
+        folder = self._soft_prompts / str(step)
+        told = [
+            (prompt, slot.opening + source.partition(slot.opening)[2])
+            for prompt, source in examples
+            if slot.opening in source
+        ]
+        if not folder.exists() and told:
+            from evo_clrs.proposers import tuning
+
+            model, tokenizer = self._load()
+            options = self._options
+            schedule = tuning.Schedule(
+                options.soft_prompt_length,
+                options.soft_prompt_epochs,
+                options.soft_prompt_batch,
+                options.soft_prompt_learning_rate,
+            )
+            made = [_example(tokenizer, prompt, program, slot) for prompt, program in told]
+            key = randomness.seed_for(seed, "tuning", step)
+            tuning.tune(model, made, schedule, key, self._soft_prompt, folder)
+        if folder.exists():
+            self._soft_prompt = folder
 
     def propose(
         self, request: records.Request, slot: slots.Slot, prompt: str, seed: int
@@ -126,7 +181,8 @@ class Local:
     def _answer(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         model, tokenizer = self._load()
         tokens, continues = _tokens(tokenizer, asked.prompt, slot)
-        room = _positions(model) - len(tokens)
+        soft = self._options.soft_prompt_length if self._soft_prompt else 0
+        room = _positions(model) - len(tokens) - soft
         if room < 1:
             note = f"the prompt has {len(tokens)} tokens, the model takes {_positions(model)}"
             return [records.Proposal(source="", note=note) for _ in asked.draws]
@@ -164,6 +220,7 @@ class Local:
                 most,
                 _stops(model, tokenizer),
                 lambda text: not words and endings.ended(text, slot, continues),
+                self._vectors(),
             )
         except (FloatingPointError, RuntimeError) as error:
             what = " ".join(str(error).split())[:200]
@@ -187,6 +244,14 @@ class Local:
             for position, sample in enumerate(samples)
         ]
 
+    def _vectors(self) -> Any:
+        """Returns the soft prompt as it is now, None for none."""
+        if self._soft_prompt is None:
+            return None
+        from evo_clrs.proposers import tuning
+
+        return tuning.vectors(self._soft_prompt)
+
     def _load(self) -> tuple[Any, Any]:
         """Returns model and tokenizer, loaded once."""
         if self._loaded is None:
@@ -200,16 +265,16 @@ def make(place: str, options: Options, folder: Path | None) -> Local:
     Raises:
       UserError: there is no such folder, or torch or transformers are not installed.
     """
-    del folder
     if not place:
         raise UserError("--lm=hf needs a model: --lm=hf:FOLDER_OR_ID")
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    needed = ("torch", "transformers", *(["peft"] if options.tune_lm else []))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"--lm=hf needs {' and '.join(missing)}: pip install -e '.[lm]'")
     named_as_path = place.startswith((".", "/", "~")) or place.count("/") > 1
     if (named_as_path or Path(place).exists()) and not (Path(place) / "config.json").is_file():
         raise UserError(f"--lm=hf:{place}: no model there, there is no config.json")
-    return Local(place, options)
+    return Local(place, options, folder)
 
 
 def load(place: str, options: Options) -> tuple[Any, Any]:
@@ -248,6 +313,18 @@ def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], b
     if tokens and tokens[-1] == tokenizer.eos_token_id:
         tokens.pop()
     return tokens, prompt.endswith(slot.opening)
+
+
+def _example(tokenizer: Any, prompt: str, program: str, slot: slots.Slot) -> Any:
+    """Returns a program with its prompt, as tokens, as sampling would have them."""
+    from evo_clrs.proposers import tuning
+
+    read, continues = _tokens(tokenizer, prompt, slot)
+    if continues:  # the opening was read; its line end is the first to be written
+        program = "\n" + program.removeprefix(slot.opening)
+    written = tokenizer(program, add_special_tokens=False)["input_ids"]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return tuning.Example(tuple(read), (*written, *end))
 
 
 def _stops(model: Any, tokenizer: Any) -> frozenset[int]:

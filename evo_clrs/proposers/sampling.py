@@ -54,6 +54,7 @@ def sample(
     max_new_tokens: int,
     stop_tokens: frozenset[int],
     ended: Callable[[str], bool],
+    soft_prompt: torch.Tensor | None = None,
 ) -> list[Sample]:
     """Returns one completion for each draw, in order.
 
@@ -65,6 +66,7 @@ def sample(
       max_new_tokens: tokens at most; a completion that has not ended by then is cut off.
       stop_tokens: tokens that end a completion.
       ended: whether a text has come to its end; asked when a line ends or begins.
+      soft_prompt: vectors that stand before the embedded prompt, [length, width]; None for none.
 
     Raises:
       FloatingPointError: the model gives numbers that are not finite.
@@ -72,7 +74,7 @@ def sample(
     written: list[list[int]] = [[] for _ in draws]
     finished: list[Sample | None] = [None] * len(draws)
     active = list(range(len(draws)))
-    reader = _Reader(model, prompt)
+    reader = _Reader(model, prompt, soft_prompt)
     logits = reader.first(len(draws))
     for _ in range(max_new_tokens):
         tokens = _choose(logits, [draws[row] for row in active])
@@ -98,18 +100,19 @@ class _Reader:
     Models whose cache cannot be repeated and narrowed are read from the start at every token.
     """
 
-    def __init__(self, model: Any, prompt: Sequence[int]):
+    def __init__(self, model: Any, prompt: Sequence[int], soft_prompt: torch.Tensor | None):
         self._model = model
         self._prompt = torch.tensor([list(prompt)], device=model.device)
         self._keep = {}
         if "logits_to_keep" in inspect.signature(model.forward).parameters:
             self._keep = {"logits_to_keep": 1}  # of a long prompt, only the last are needed
+        self._soft = soft_prompt
         self._cache: Any = None
         self._read = self._prompt
 
     def first(self, rows: int) -> torch.Tensor:
         """Returns the logits after the prompt, [rows, vocabulary]."""
-        told = self._model(input_ids=self._prompt, use_cache=True, **self._keep)
+        told = self._model(**self._whole(self._prompt), use_cache=True, **self._keep)
         cache: Any = getattr(told, "past_key_values", None)
         if hasattr(cache, "batch_repeat_interleave") and hasattr(cache, "batch_select_indices"):
             cache.batch_repeat_interleave(rows)
@@ -124,12 +127,21 @@ class _Reader:
         column = torch.tensor(tokens, device=self._model.device)[:, None]
         if self._cache is None:
             self._read = torch.cat([self._read[rows], column], dim=1)
-            return _last(self._model(input_ids=self._read, use_cache=False, **self._keep))
+            told = self._model(**self._whole(self._read), use_cache=False, **self._keep)
+            return _last(told)
         self._cache.batch_select_indices(rows)
         told = self._model(
             input_ids=column, past_key_values=self._cache, use_cache=True, **self._keep
         )
         return _last(told)
+
+    def _whole(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns what the model reads for rows of tokens from the start."""
+        if self._soft is None:
+            return {"input_ids": tokens}
+        embedded = self._model.get_input_embeddings()(tokens)
+        soft = self._soft.to(embedded).expand(len(tokens), -1, -1)
+        return {"inputs_embeds": torch.cat([soft, embedded], dim=1)}
 
 
 def _last(told: Any) -> torch.Tensor:

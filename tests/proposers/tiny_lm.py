@@ -53,14 +53,15 @@ def write(folder: Path, chat: bool = False, positions: int = 4096, width: int = 
     return folder
 
 
-def teach(folder: Path, text: str, steps: int = 160) -> Path:
-    """Trains the model in a folder until it knows a text by heart."""
+def teach(folder: Path, *texts: str, steps: int = 160) -> Path:
+    """Trains the model in a folder until it knows texts by heart, one a step in turn."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    tokens = torch.tensor([tokenizer(text)["input_ids"]])
+    read = [torch.tensor([tokenizer(text)["input_ids"]]) for text in texts]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
+        tokens = read[step % len(read)]
         loss = model(input_ids=tokens, labels=tokens).loss
         optimizer.zero_grad()
         loss.backward()
