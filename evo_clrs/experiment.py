@@ -94,6 +94,8 @@ class Settings:
         told: dict[str, str | int | float] = {
             name: getattr(self, name) for name in ("seed", "schedule", "lag")
         }
+        if self.repairs:
+            told["repairs"] = self.repairs
         if self.rungs:
             told["rungs"] = ",".join(map(str, self.rungs))
             told |= {name: getattr(self, name) for name in ("keep", "least_at_rung")}

@@ -139,14 +139,14 @@ def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
 
 def _asking(proposer: Proposer, settings: experiment.Settings) -> dict[str, str | int | float]:
     """Returns what of proposer and prompts shapes results, where it reads prompts."""
-    told: dict[str, str | int | float] = {}
-    if settings.repairs:
-        told["repairs"] = settings.repairs
-    if isinstance(proposer, PromptReader):
-        name = experiment.template_of(proposer, settings)
-        told |= proposer.identity
-        told |= {"prompt": prompts.load(name).digest, "rejections": settings.rejections_shown}
-    return told
+    if not isinstance(proposer, PromptReader):
+        return {}
+    template = prompts.load(experiment.template_of(proposer, settings))
+    return {
+        **proposer.identity,
+        "prompt": template.digest,
+        "rejections": settings.rejections_shown,
+    }
 
 
 def _note(strategy: Strategy) -> str:

@@ -33,7 +33,8 @@ def untaught(tmp_path_factory):
 def taught(tmp_path_factory):
     """A model that goes on from the prompt with v8 and then with the next header."""
     folder = tiny_lm.write(tmp_path_factory.mktemp("taught"), width=64)
-    return tiny_lm.teach(folder, PROMPT + BODY + "\n\n" + prompts.header({"num_params": 1}) + "\n")
+    answer = f"\n{BODY}\n\n{prompts.header({'num_params': 1})}\n"
+    return tiny_lm.teach(folder, (PROMPT.rstrip("\n"), answer))
 
 
 def make(folder, **options):

@@ -53,16 +53,18 @@ def write(folder: Path, chat: bool = False, positions: int = 4096, width: int = 
     return folder
 
 
-def teach(folder: Path, *texts: str, steps: int = 160) -> Path:
-    """Trains the model in a folder until it knows texts by heart, one a step in turn."""
+def teach(folder: Path, *pairs: tuple[str, str], steps: int = 160) -> Path:
+    """Trains the model in a folder until it knows what answers each prompt, one a step in turn."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    read = [torch.tensor([tokenizer(text)["input_ids"]]) for text in texts]
+    read = [[tokenizer(text)["input_ids"] for text in pair] for pair in pairs]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / steps)
-        tokens = read[step % len(read)]
-        loss = model(input_ids=tokens, labels=tokens).loss
+        prompt, answer = read[step % len(read)]
+        tokens = torch.tensor([prompt + answer])
+        labels = torch.tensor([[-100] * len(prompt) + answer])
+        loss = model(input_ids=tokens, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
