@@ -12,7 +12,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
-    package_data={"launch": ["presets/*.flags"]},
+    package_data={
+        "evo_clrs": ["proposers/templates/*.jinja"],
+        "launch": ["presets/*.flags"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "chex>=0.1.90",
@@ -21,9 +24,11 @@ setup(
         # jax.export writes and reads its artefacts with it, but does not install it.
         "flatbuffers>=24.3",
         "jax>=0.10,<0.12",
+        "jinja2>=3.1",
         "mnist1d>=0.0.2",
         "nats_bench>=1.8",
         "numpy>=2.0",
+        "openai>=2.0",
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11",
         "ribs>=0.12",
@@ -37,11 +42,14 @@ setup(
         "tpu": ["jax[tpu]>=0.10,<0.12"],
         "lm": ["torch==2.13.0", "transformers>=5.0", "peft>=0.18"],
         "dev": [
+            # The tests start transformers' own server where the extra lm is installed.
+            "fastapi>=0.115",
             "hypothesis>=6.100",
             "mypy>=1.15",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.12",
+            "uvicorn>=0.30",
         ],
     },
 )

@@ -9,6 +9,17 @@ class UserError(Exception):
     """
 
 
+class Stopped(Exception):
+    """The run stops here by itself, with everything kept, and is no failure.
+
+    The message says why, and what to do to go on. Launch scripts print it and exit with 0.
+    """
+
+
+class BudgetSpent(Stopped):
+    """What was allowed is spent: the winner is picked among what there is, then the run stops."""
+
+
 class Rejected(Exception):
     """A program did not pass a stage on its way to a score.
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from evo_clrs.errors import Rejected, UserError
+from evo_clrs.errors import BudgetSpent, Rejected, UserError
 from evo_clrs.executors.base import Executor, Job
 from evo_clrs.gates import static
 from evo_clrs.jail.jail import Jail
+from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
-from evo_clrs.proposers.base import Proposer
+from evo_clrs.proposers.base import Preparer, PromptReader, Proposer, Tuner
 from evo_clrs.randomness import seed_for
 from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
@@ -28,6 +29,9 @@ from evo_clrs.strategies.base import Learner, Steady, Strategy
 from evo_clrs.training.rungs import Halving
 
 SCHEDULES = ("rounds", "steady")
+
+# Stages whose reasons a prompt may tell: what a model can do better. A copy has no such reason.
+_TELLING = ("static", "trace", "inert", "over_budget", "failed")
 
 _SUMMARY_SECONDS = 0.5  # rounds of looked-up scores are shorter than writing the summary takes
 
@@ -48,6 +52,10 @@ class Settings:
         must be steps that are followed by a look at validation data. Seeds are never stopped.
       keep: share of the programs at a rung that go on, by the fitness they would have there.
       least_at_rung: programs that must have been told at a rung before any is stopped there.
+      repairs: how often a reply of a language model that is refused before training is sent back
+        with the reason.
+      prompt: template of the prompts: paper, chat, or a file; empty for what suits the proposer.
+      rejections_shown: how many of the last refused programs a prompt may show, with the reasons.
     """
 
     seed: int = 0
@@ -58,11 +66,17 @@ class Settings:
     rungs: tuple[int, ...] = ()
     keep: float = 0.5
     least_at_rung: int = 6
+    repairs: int = 0
+    prompt: str = ""
+    rejections_shown: int = 3
 
     def __post_init__(self) -> None:
         for name in ("finalists", "selection_trainings", "lag"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("repairs", "rejections_shown"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name} must be 0 or more, got {getattr(self, name)}")
         if self.schedule not in SCHEDULES:
             raise UserError(
                 f"--schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
@@ -80,6 +94,8 @@ class Settings:
         told: dict[str, str | int | float] = {
             name: getattr(self, name) for name in ("seed", "schedule", "lag")
         }
+        if self.repairs:
+            told["repairs"] = self.repairs
         if self.rungs:
             told["rungs"] = ",".join(map(str, self.rungs))
             told |= {name: getattr(self, name) for name in ("keep", "least_at_rung")}
@@ -109,6 +125,13 @@ class Experiment:
         self._settings = settings
         self._stopping = Stopping(problem, settings.halving)
         self._scoring = Scoring(problem, executor, jail, store, progress, self._stopping)
+        self._prompts = prompts.load(template_of(proposer, settings))
+        self._rejections: collections.deque[prompts.Rejection] = collections.deque(
+            maxlen=settings.rejections_shown
+        )
+        self._mender = Mender(
+            settings.repairs, proposer, self._scoring, store, problem.slot, settings.seed
+        )
         self._next_index = len(problem.seeds())
         self._learnt = 0
         self._clock = time.monotonic()
@@ -119,18 +142,26 @@ class Experiment:
 
         Raises:
           UserError: a seed is at fault, or the strategy cannot follow the schedule.
+          Stopped: the proposer stops the run; what a budget allowed still has its winner picked.
         """
         seeds = self._scoring.score(self._seed_candidates())
         _refuse_broken(seeds)
         self._strategy.tell(seeds)
         self._stopping.tell(seeds)
         self._end_round()
-        if self._settings.schedule == "rounds":
-            self._go_by_rounds()
-        else:
-            self._go_steadily()
+        stop: BudgetSpent | None = None
+        try:
+            if self._settings.schedule == "rounds":
+                self._go_by_rounds()
+            else:
+                self._go_steadily()
+        except BudgetSpent as error:
+            self._scoring.drain()
+            stop = error
         self._select()
         self._end_round(last=True)
+        if stop is not None:
+            raise stop
 
     def _go_by_rounds(self) -> None:
         while requests := self._strategy.ask():
@@ -140,11 +171,15 @@ class Experiment:
                 children = self._scoring.score(self._children(requests))
                 self._strategy.tell(children)
                 self._stopping.tell(children)
+                self._note_rejections(children)
+                self._tune(requests[0].round + 1)
             self._end_round()
 
     def _go_steadily(self) -> None:
         """Keeps `lag` requests under way; they are told in the order asked."""
         strategy = self._strategy
+        if isinstance(self._proposer, Tuner) and self._proposer.tunes:
+            raise UserError("--tune_lm goes by rounds: leave out --schedule=steady")
         if not isinstance(strategy, Steady):
             raise UserError("this strategy goes by rounds: leave out --schedule=steady")
         under_way: collections.deque[list[Candidate]] = collections.deque()
@@ -159,7 +194,23 @@ class Experiment:
                 children = self._scoring.finished(under_way.popleft())
                 strategy.tell_one(children)
                 self._stopping.tell(children)
+                self._note_rejections(children)
                 self._end_round()
+
+    def _tune(self, step: int) -> None:
+        """Lets the proposer learn from the programs of the round that the strategy names."""
+        proposer = self._proposer
+        if not (isinstance(proposer, Tuner) and proposer.tunes):
+            return
+        children = self._strategy.tuning_set()
+        asked = [self._store.request(child.request or 0) for child in children]
+        examples = [
+            (recorded[1], child.source)
+            for child, recorded in zip(children, asked, strict=True)
+            if recorded is not None
+        ]
+        self._progress.update(doing=f"tuning {proposer.name} on {len(examples)} programs")
+        proposer.tune(step, examples, self._problem.slot, self._settings.seed)
 
     def _learn(self, request: Request) -> None:
         """Tells a strategy the words it asked for, and records what it made of them."""
@@ -186,10 +237,15 @@ class Experiment:
 
     def _children(self, requests: Sequence[Request]) -> Iterator[Candidate]:
         """Yields the candidates of a round in order; the proposer works while others train."""
+        self._prepare(requests)
         for request in requests:
             first = self._next_index
             self._next_index += request.samples  # a request keeps its places, answered or not
-            for sample, proposal in enumerate(self._proposals(request)):
+            proposals = self._proposals(request)
+            if self._settings.repairs and request.operation != "principles":
+                enrolled = self._store.candidate(first) is not None
+                proposals = self._mender.mended(request, self._ask(request), proposals, enrolled)
+            for sample, proposal in enumerate(proposals):
                 yield self._enrol(
                     Candidate(
                         index=first + sample,
@@ -200,6 +256,7 @@ class Experiment:
                         sample=sample,
                         proposer=self._proposer.name,
                         edits=proposal.edits,
+                        evaluation=_unread(proposal),
                     )
                 )
 
@@ -208,9 +265,7 @@ class Experiment:
         recorded = self._store.proposals(request.index)
         if recorded is not None:
             return recorded
-        prompt = prompts.build(request, self._problem.slot)
-        if self._store.request(request.index) is None:
-            self._store.record_request(request, prompt)
+        prompt = self._ask(request)
         self._progress.update(doing=f"asking {self._proposer.name}")
         started = time.monotonic()
         proposals = self._proposer.propose(request, self._problem.slot, prompt, self._settings.seed)
@@ -218,11 +273,35 @@ class Experiment:
         self._store.record_proposals(request.index, proposals)
         return proposals
 
+    def _ask(self, request: Request) -> str:
+        """Returns the prompt of a request, as it was recorded or will be from now on."""
+        recorded = self._store.request(request.index)
+        if recorded is not None:
+            return recorded[1]
+        prompt = self._prompts.build(request, self._problem.slot, tuple(self._rejections))
+        self._store.record_request(request, prompt)
+        return prompt
+
+    def _prepare(self, requests: Sequence[Request]) -> None:
+        """Tells a proposer that can use it what it will be asked."""
+        if isinstance(self._proposer, Preparer):
+            unanswered = [r for r in requests if self._store.proposals(r.index) is None]
+            asked = [(request, self._ask(request)) for request in unanswered]
+            self._proposer.prepare(asked, self._problem.slot, self._settings.seed)
+
+    def _note_rejections(self, children: Sequence[Candidate]) -> None:
+        """Keeps the last refused programs for the prompts to come."""
+        for child in children:
+            evaluation = child.evaluation
+            if evaluation is not None and evaluation.stage in _TELLING:
+                self._rejections.append(prompts.Rejection(child.source, evaluation.reason))
+
     def _enrol(self, candidate: Candidate) -> Candidate:
         recorded = self._store.candidate(candidate.index)
         if recorded is not None:
             return recorded
         self._store.record_candidate(candidate)
+        self._progress.finished(candidate)  # where the reply held no program at all
         return candidate
 
     # The end of a round and of the run.
@@ -290,6 +369,19 @@ def _timed(proposals: Sequence[Proposal], seconds: float) -> Sequence[Proposal]:
         return proposals
     share = seconds / max(1, len(proposals))
     return [dataclasses.replace(proposal, seconds=share) for proposal in proposals]
+
+
+def _unread(proposal: Proposal) -> Evaluation | None:
+    """Returns the rejection of a reply that holds no program, None for any other."""
+    if proposal.source or not proposal.note:
+        return None
+    return Evaluation("rejected", "static", proposal.note)
+
+
+def template_of(proposer: Proposer, settings: Settings) -> str:
+    """Returns the template of the prompts: the one asked for, else what suits the proposer."""
+    own = proposer.prompt if isinstance(proposer, PromptReader) else "paper"
+    return settings.prompt or own
 
 
 def check_seeds(problem: Problem) -> None:

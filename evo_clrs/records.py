@@ -123,6 +123,9 @@ class Proposal:
       prompt_tokens: tokens read for it (0 without a language model).
       completion_tokens: tokens written for it.
       seconds: time spent on it.
+      reply: what a language model answered, where the source was read from it; else empty.
+      note: what had to be done to read it, e.g. that it was cut off; why there is no program,
+        where the source is empty.
     """
 
     source: str
@@ -130,6 +133,31 @@ class Proposal:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    reply: str = ""
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Repair:
+    """A refused reply that was sent back with its reason, and what came of it.
+
+    Attributes:
+      request: index of the request.
+      sample: which reply to it, from 0.
+      attempt: which time it was sent back, from 0.
+      reason: why it was refused, in one line.
+      prompt: what was asked.
+      proposal: what was answered.
+      trace_seconds: what the jail took to find the reason.
+    """
+
+    request: int
+    sample: int
+    attempt: int
+    reason: str
+    prompt: str
+    proposal: Proposal
+    trace_seconds: float = 0.0
 
 
 _LARGEST = 1e6

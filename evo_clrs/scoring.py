@@ -60,6 +60,7 @@ class Scoring:
         self._twins: dict[int, list[_Admitted]] = {}
         self._first_with: dict[str, int] = {}
         self._ended: dict[int, Candidate] = {}
+        self._traced: dict[str, tuple[Work, float]] = {}  # by source, until they are admitted
         for candidate in store.candidates():  # in order: the first with a function is kept
             self._remember(candidate)
 
@@ -77,6 +78,29 @@ class Scoring:
                 self._collect(timeout=0.0)
         return admitted
 
+    def objection(self, source: str) -> tuple[str, float]:
+        """Returns why static gate or jail refuse a program, and the seconds the jail took.
+
+        The reason is empty where they do not; what was traced is then kept for its admission.
+        """
+        started = time.monotonic()
+        try:
+            static.check(source, self._problem.slot)
+            started = time.monotonic()
+            known = self._store.find_program(self._problem.slot.identity(source)) is not None
+            if not known and source not in self._traced:
+                work = self._read(source)
+                self._traced[source] = work, time.monotonic() - started
+        except Rejected as rejection:
+            return rejection.reason, time.monotonic() - started
+        return "", 0.0
+
+    def drain(self) -> None:
+        """Waits for everything that was sent on its way."""
+        while self._training:
+            self._progress.update(doing=f"training, {len(self._training)} to go")
+            self._collect(timeout=1.0)
+
     def finished(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Waits for these candidates and returns them with their evaluations."""
         waiting = {c.index for c in candidates if c.evaluation is None}
@@ -88,6 +112,7 @@ class Scoring:
     def _admit(self, candidate: Candidate) -> None:
         """Takes a candidate through gates and jail to the trainer, or records why not."""
         facts, cost = None, Cost()
+        known = self._traced.pop(candidate.source, None)
         try:
             static.check(candidate.source, self._problem.slot)
             first = self._store.find_program(candidate.program)
@@ -96,9 +121,9 @@ class Scoring:
                 return
             started = time.monotonic()
             try:
-                work = self.work(candidate)
+                work = known[0] if known else self.work(candidate)
             finally:
-                cost = Cost(trace_seconds=time.monotonic() - started)
+                cost = Cost(trace_seconds=known[1] if known else time.monotonic() - started)
             facts = self._examine(work)
         except Rejected as rejection:
             self._finish(candidate, _rejected(rejection, facts, cost))
@@ -132,13 +157,17 @@ class Scoring:
 
     def work(self, candidate: Candidate) -> Work:
         """Traces a program in the jail, or reads the design it writes."""
+        if self._problem.slot.space is None:
+            self._progress.update(doing=f"tracing program {candidate.index}")
+        return self._read(candidate.source)
+
+    def _read(self, source: str) -> Work:
         slot = self._problem.slot
         if slot.space is not None:
-            choices = slot.space.read(candidate.source)
+            choices = slot.space.read(source)
             return Design(slot.name, slot.space.arch(choices), choices)
         assert self._jail is not None
-        self._progress.update(doing=f"tracing program {candidate.index}")
-        return self._jail.trace(slot, candidate.source, self._problem.sizes)
+        return self._jail.trace(slot, source, self._problem.sizes)
 
     def _collect(self, timeout: float) -> None:
         """Records the trainings that have ended, waiting for one at most `timeout` seconds."""

@@ -1,6 +1,7 @@
 """A run folder as the launch scripts handle it: opening, flags kept, how it ended."""
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evo_clrs.errors import UserError
+from evo_clrs.errors import BudgetSpent, Stopped, UserError
 from evo_clrs.executors import Executor
 from evo_clrs.jail import confine
 from evo_clrs.jail.jail import Jail
@@ -99,25 +100,52 @@ def progress(store: Store, total: int) -> Progress:
     return shown
 
 
+@dataclasses.dataclass
+class Ending:
+    """How a search ended.
+
+    Attributes:
+      stop: why it stopped by itself before its end, None if it did not.
+      told: what was kept and how to go on, where it did.
+    """
+
+    stop: Stopped | None = None
+    told: str = ""
+
+
 @contextlib.contextmanager
-def explained(store: Store) -> Iterator[None]:
-    """Turns an interruption into one that says what was kept and how to go on."""
+def explained(store: Store) -> Iterator[Ending]:
+    """Says of an interruption or a stop what was kept and how to go on; yields how it ended."""
+    ending = Ending()
     try:
-        yield
+        yield ending
     except KeyboardInterrupt:
         store.record_event("interruption", {})
-        done = sum(1 for c in store.candidates() if c.evaluation is not None)
-        python = os.path.relpath(sys.executable)
-        flagfile = f"--flagfile={store.folder}/flags.txt"
-        command = f"{python} -m launch.search {flagfile} --run={store.folder}"
-        message = f"interrupted: {done} programs are kept in {store.folder}; to go on: {command}"
-        raise KeyboardInterrupt(message) from None
+        raise KeyboardInterrupt(f"interrupted: {_kept(store)}") from None
+    except Stopped as stop:
+        store.record_event("stop", {"reason": str(stop)})
+        ending.stop, ending.told = stop, f"stopped: {stop}; {_kept(store)}"
 
 
-def show(folder: Path) -> None:
-    """Prints how a run ended: seeds against the best, where it is, and what shows more."""
+def _kept(store: Store) -> str:
+    done = sum(1 for c in store.candidates() if c.evaluation is not None)
+    python = os.path.relpath(sys.executable)
+    command = f"{python} -m launch.search --flagfile={store.folder}/flags.txt --run={store.folder}"
+    return f"{done} programs are kept in {store.folder}; to go on: {command}"
+
+
+def show(folder: Path, ending: Ending) -> None:
+    """Prints how a run ended: seeds against the best, where it is, and what shows more.
+
+    One that waits for answers from outside has no end to show yet.
+    """
+    if ending.stop is not None and not isinstance(ending.stop, BudgetSpent):
+        print(ending.told)
+        return
     with Store.read(folder) as store:
         tables.show_result(store)
+    if ending.stop is not None:
+        print(ending.told)
     python = os.path.relpath(sys.executable)
     best = folder / "best.py"
     print(f"best program: {best}" if best.exists() else "no program was scored")

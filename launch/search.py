@@ -18,6 +18,8 @@ from evo_clrs.executors.cached import CachedExecutor
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems.base import Exemplary, Problem
 from evo_clrs.problems.clrs.cache import default_folder
+from evo_clrs.proposers import prompts
+from evo_clrs.proposers.base import PromptReader, Proposer
 from evo_clrs.store.scores import Scores
 from evo_clrs.strategies import islands
 from evo_clrs.strategies.base import Learner, Strategy, goes_steadily
@@ -29,7 +31,12 @@ PROBLEM = flags.DEFINE_string(
 STRATEGY = flags.DEFINE_string(
     "strategy", "evoprompting", f"Strategy of the search: {', '.join(strategies.REGISTRY)}."
 )
-LM = flags.DEFINE_string("lm", "grammar", "Proposer, which writes the programs: grammar.")
+LM = flags.DEFINE_string(
+    "lm",
+    "grammar",
+    "Proposer, which writes the programs: grammar, hf:FOLDER_OR_ID (a local language model), "
+    "openai:MODEL@BASE_URL (a remote one), or replay:RUN (the replies of a run again).",
+)
 RUN = flags.DEFINE_string("run", "", "Run folder, resumed if it exists; made up if empty.")
 WORKERS = flags.DEFINE_integer("workers", 0, "Trainings at a time; 0 for one a device or core.")
 EXECUTOR = flags.DEFINE_string("executor", "local", "Where programs are trained: local.")
@@ -60,16 +67,19 @@ def main(arguments: Sequence[str]) -> None:
         kinds = (
             *problems.options_of(PROBLEM.value),
             strategies.options_type(STRATEGY.value),
+            proposers.options_type(LM.value),
             islands.Options,
             experiment.Settings,
         )
-        proposer = proposers.make(LM.value)
     settings = experiment.Settings(**options.read(experiment.Settings))
     problem = problems.make(PROBLEM.value, options.read(*problems.options_of(PROBLEM.value)))
     chosen = options.read(strategies.options_type(STRATEGY.value))
     mixing = islands.Options(**options.read(islands.Options))
+    folder = Path(RUN.value or f"runs/{STRATEGY.value}-{problem.title}-seed{settings.seed}")
     with options.checked():
         strategy = strategies.make(STRATEGY.value, chosen, settings.seed, mixing)
+        asked = options.read(proposers.options_type(LM.value))
+        proposer = proposers.make(LM.value, asked, folder)
     experiment.check_seeds(problem)
     stopping.check(problem, settings.halving)
     identity = {
@@ -79,6 +89,7 @@ def main(arguments: Sequence[str]) -> None:
         **chosen,
         **vars(mixing),
         **_teach(strategy, problem),
+        **_asking(proposer, settings),
         **settings.identity,
     }
     if settings.schedule == "steady" and not goes_steadily(strategy):
@@ -92,7 +103,6 @@ def main(arguments: Sequence[str]) -> None:
     repeats = {flag.name: flag.value for flag in (PROBLEM, STRATEGY, LM)} | options.read(*kinds)
     if unused := options.unused(*kinds):
         print(f"not used by {PROBLEM.value} with {STRATEGY.value}: {', '.join(unused)}")
-    folder = Path(RUN.value or f"runs/{STRATEGY.value}-{problem.title}-seed{settings.seed}")
     with (
         runs.open_store(folder, identity, repeats) as store,
         _jail_for(problem) as jail,
@@ -103,9 +113,9 @@ def main(arguments: Sequence[str]) -> None:
         search = experiment.Experiment(
             problem, strategy, proposer, executor, jail, store, progress, settings
         )
-        with runs.explained(store):
+        with runs.explained(store) as ending:
             search.run()
-    runs.show(folder)
+    runs.show(folder, ending)
 
 
 def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
@@ -125,6 +135,18 @@ def _teach(strategy: Strategy, problem: Problem) -> dict[str, str]:
     strategy.teach(examples)
     told = "".join(f"{example.source}{sorted(example.metrics.items())}" for example in examples)
     return {"examples": hashlib.sha256(told.encode()).hexdigest()[:16]}
+
+
+def _asking(proposer: Proposer, settings: experiment.Settings) -> dict[str, str | int | float]:
+    """Returns what of proposer and prompts shapes results, where it reads prompts."""
+    if not isinstance(proposer, PromptReader):
+        return {}
+    template = prompts.load(experiment.template_of(proposer, settings))
+    return {
+        **proposer.identity,
+        "prompt": template.digest,
+        "rejections": settings.rejections_shown,
+    }
 
 
 def _note(strategy: Strategy) -> str:
@@ -151,11 +173,13 @@ def _keeping_scores(executor: executors.Executor, problem: Problem) -> Iterator[
 
 
 def define_options() -> None:
-    """Defines the flags of all problems and strategies."""
+    """Defines the flags of all problems, strategies and proposers."""
     for name in problems.PROBLEMS:
         options.define(*problems.options_of(name), owner=name)
     for name in strategies.REGISTRY:
         options.define(strategies.options_type(name), owner=name)
+    for name in proposers.REGISTRY:
+        options.define(proposers.options_type(name), owner=name)
     options.define(islands.Options, experiment.Settings)
 
 

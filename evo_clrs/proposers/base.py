@@ -1,7 +1,8 @@
 """What every proposer offers: programs, when asked."""
 
-from collections.abc import Sequence
-from typing import Protocol
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from evo_clrs import records, slots
 
@@ -37,4 +38,92 @@ class Proposer(Protocol):
         Raises:
           UserError: the proposer cannot write programs for this slot.
         """
+        ...
+
+
+@runtime_checkable
+class PromptReader(Proposer, Protocol):
+    """A proposer that reads prompts.
+
+    Attributes:
+      prompt: the template that suits it, where `--prompt` names none.
+      identity: what else of its options shapes its samples; equal identities, prompts and seeds
+        give equal samples on one machine.
+    """
+
+    prompt: str
+
+    @property
+    def identity(self) -> Mapping[str, str | int | float]: ...
+
+
+@runtime_checkable
+class Preparer(Proposer, Protocol):
+    """A proposer that is told what it will be asked, so that it can begin with all of it."""
+
+    def prepare(
+        self, asked: Sequence[tuple[records.Request, str]], slot: slots.Slot, seed: int
+    ) -> None:
+        """Takes in the requests of a round that were not answered yet, each with its prompt.
+
+        `propose` is then called for each of them, in order.
+
+        Raises:
+          Stopped: they are to be answered outside, and the run goes on when they are.
+        """
+        ...
+
+
+@runtime_checkable
+class Tuner(Proposer, Protocol):
+    """A proposer that can learn from the programs of each round.
+
+    Attributes:
+      tunes: whether it does.
+    """
+
+    @property
+    def tunes(self) -> bool: ...
+
+    def tune(
+        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
+    ) -> None:
+        """Learns from programs; a step that was taken before is only read again.
+
+        Args:
+          step: number of the round, from 1.
+          examples: the prompt of each program, and its source; none leaves the proposer as it is.
+          slot: what the programs define.
+          seed: the run's seed; every draw depends on it and on the step, and on nothing else.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """A reply that is sent back.
+
+    Attributes:
+      request: what was asked.
+      sample: which reply to the request, from 0.
+      attempt: which time it is sent back, from 0.
+      prompt: what to ask now: the reply with the reason why it was refused.
+      programs: sources that edits in the answer may apply to, in order.
+    """
+
+    request: records.Request
+    sample: int
+    attempt: int
+    prompt: str
+    programs: tuple[str, ...]
+
+
+@runtime_checkable
+class Repairer(Proposer, Protocol):
+    """A proposer that can mend a reply, when told why it was refused."""
+
+    def repair(
+        self, refusals: Sequence[Refusal], slot: slots.Slot, seed: int
+    ) -> Sequence[records.Proposal]:
+        """Returns one proposal for each refusal, in order; draws are keyed as in `propose`."""
         ...

@@ -1,11 +1,16 @@
-"""Requests as text, for a language model to answer.
+"""Requests as text, for a language model to answer: templates and what fills them.
 
-Requests to vary have the few-shot prompt of EvoPrompting: each parent stands under a docstring with
-its metrics; last comes the same docstring with the targets and the opening of the definition, for
-the model to continue. Requests to mutate, cross over or draw at random are the same with a line of
-comment that says so. Requests to improve are GENIUS's: a persona, the options with their numbers,
-and every earlier design with its accuracy. Requests for principles are LAPT's: the best designs of
-a source, and the form that the answer must have, which `strategies.lapt` reads.
+Templates are Jinja files in the folder `templates`; `--prompt` chooses the one by which programs
+are asked for, and may name a file of one's own. `paper` is EvoPrompting's few-shot prompt and ends
+with the opening of the definition, for a model to go on with. `chat` is for models that follow
+instructions. Requests to improve are GENIUS's (`improve`) and requests for principles LAPT's
+(`principles`), whatever `--prompt` says.
+
+A template is given: `request` (`records.Request`), `slot` (`slots.Slot`), `opening` (the slot's,
+without its line end), `parents` (sources stripped), `scored` (those of them with an accuracy),
+`choices` (of a slot with a design space: places and options, places with equal options together),
+`rejections` (the last refused programs, each with source and reason), and the filters `header`
+(metrics as the paper's docstring), `told` (metrics as text by name) and `comment`.
 
 References: Chen, Dohan, So, "EvoPrompting: Language Models for Code-Level Neural Architecture
 Search", NeurIPS 2023, https://arxiv.org/abs/2302.14838; Zheng et al., "Can GPT-4 Perform Neural
@@ -14,141 +19,212 @@ Transfer in Neural Architecture Search via Large Language Models", AAAI 2025,
 https://arxiv.org/abs/2408.11330.
 """
 
+import contextlib
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from evo_clrs.records import Parent, Request
+import jinja2
+import jinja2.sandbox
+
+from evo_clrs.errors import UserError
+from evo_clrs.records import Request
 from evo_clrs.slots import Slot
 from evo_clrs.spaces import Space
 
-# The words of a few-shot prompt where the request has no instruction of its own.
-TASKS: Mapping[str, str] = {
-    "vary": "",
-    "mutate": "Make one small change to the first program.",
-    "crossover": "Combine the programs into one.",
-    "random": "Write any program of this kind, drawn at random.",
-}
+FOLDER = Path(__file__).parent / "templates"
+PACKAGED = ("paper", "chat")  # what `--prompt` may name; all else is a file
 
-IMPROVE = """\
-You are an expert in neural architecture search. Suggest designs that reach the best validation \
-accuracy; each one that you suggest is trained, and you are told its accuracy.
-
-{about}
-{options}
-{history}
-{instruction}Suggest the next design, better than all so far. Answer with its code and nothing \
-else; it begins:
-
-{opening}"""
-
-NO_HISTORY = "No design was trained yet.\n"
-
-PRINCIPLES = """\
-You are an expert in neural architecture search. Learn from good designs which principles make \
-them good.
-
-{about}
-{options}
-These are good designs with their validation accuracies, best first.
-
-{history}
-{instruction}State in a few sentences which options help the accuracy at which place, which harm \
-it, and why. Then end with the options that a search should keep, one line for each place in this \
-form:
-
-{form}
-"""
+_ROLE = re.compile(r"^<\|(system|user|assistant)\|>\n", re.MULTILINE)
 
 
-def build(request: Request, slot: Slot) -> str:
-    """Returns the prompt of a request.
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """A program that was refused lately, as a prompt may show it.
 
-    All but those for principles end with the opening of the slot's definition. An instruction
-    stands first in few-shot prompts, as comment lines; EvoPrompting has none.
+    Attributes:
+      source: its source text.
+      reason: why it was refused, in one line.
     """
-    match request.operation:
-        case "improve":
-            return _fill(IMPROVE, request, slot, opening=slot.opening)
-        case "principles":
-            return _fill(PRINCIPLES, request, slot, form=_form(slot.space))
-    return _few_shot(request, slot)
+
+    source: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """Places of a design space that have the same options."""
+
+    places: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+class Prompts:
+    """Writes prompts by templates.
+
+    Attributes:
+      digest: of the template chosen: prompts of equal digests are equal.
+    """
+
+    def __init__(self, name: str, text: str):
+        """Reads the template that programs are asked for by.
+
+        Args:
+          name: what to call it in an error, its path where it is a file.
+          text: the template.
+
+        Raises:
+          UserError: it is no template; the message names its line.
+        """
+        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._name = name
+        with _explained(name):
+            self._program = _environment(name not in PACKAGED).from_string(text)
+
+    def build(self, request: Request, slot: Slot, rejections: Sequence[Rejection] = ()) -> str:
+        """Returns the prompt of a request.
+
+        Raises:
+          UserError: the template asks for something that there is not.
+        """
+        own = request.operation in ("improve", "principles")
+        template = _packaged(request.operation) if own else self._program
+        parents = [
+            dataclasses.replace(parent, source=_without_roles(parent.source.strip()))
+            for parent in request.parents
+        ]
+        with _explained(request.operation if own else self._name):
+            return template.render(
+                request=request,
+                slot=slot,
+                opening=slot.opening.rstrip("\n"),
+                parents=parents,
+                scored=[parent for parent in parents if "val_accuracy" in parent.metrics],
+                choices=() if slot.space is None else _choices(slot.space),
+                rejections=rejections,
+            )
+
+
+@functools.lru_cache(maxsize=8)
+def load(name: str) -> Prompts:
+    """Returns the prompts of a packaged template, or of a file.
+
+    Raises:
+      UserError: there is no such template, or it cannot be read.
+    """
+    path = FOLDER / f"{name}.jinja" if name in PACKAGED else Path(name)
+    try:
+        return Prompts(name, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        choices = ", ".join(PACKAGED)
+        raise UserError(f"--prompt={name}: {told}; name one of {choices}, or a file") from None
 
 
 def header(metrics: Mapping[str, float]) -> str:
-    """Returns the docstring line that tells metrics as a dict of strings.
+    """Returns the docstring line that tells metrics as a dict of strings."""
+    return f'"""Metrics: {told(metrics)}"""'
+
+
+def told(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Returns metrics as text, by name.
 
     Counts (`num_...`) are whole, all else has the three decimals that targets are rounded to.
     """
-    told = {
+    return {
         name: f"{value:.0f}" if name.startswith("num_") else f"{value:.3f}"
         for name, value in metrics.items()
     }
-    return f'"""Metrics: {told}"""\n'
 
 
-def _few_shot(request: Request, slot: Slot) -> str:
-    plain = request.operation == "vary"
-    parts = []
-    if slot.space is not None and not plain:
-        parts.append(_comment(slot.about))
-    parts.append(_comment(request.instruction or TASKS[request.operation]))
-    if slot.space is not None and request.allowed:
-        names = tuple(place.name for place in slot.space.places)
-        parts.append(_comment(_kept(names, request.allowed)))
-    for parent in request.parents:
-        parts.append(f"{header(parent.metrics)}{parent.source.strip()}\n\n\n")
-    if plain or request.targets:
-        parts.append(header(request.targets))
-    parts.append(slot.opening)
-    return "".join(parts)
+def repair(prompt: str, reply: str, source: str, reason: str, slot: Slot) -> str:
+    """Returns the prompt that sends a refused reply back with the reason.
 
-
-def _fill(template: str, request: Request, slot: Slot, **fields: str) -> str:
-    return template.format(
-        about=slot.about,
-        options="" if slot.space is None else _options(slot.space),
-        history=_history(request.parents),
-        instruction=f"{request.instruction.strip()}\n\n" if request.instruction else "",
-        **fields,
+    Args:
+      prompt: what was asked.
+      reply: what was answered, as it came.
+      source: the program that was read from it.
+      reason: why it was refused, in one line.
+      slot: what the program must define.
+    """
+    roles = bool(messages(prompt)[1:])
+    opening = slot.opening.rstrip("\n")
+    if not roles:
+        prompt = prompt.removesuffix(slot.opening).rstrip("\n")
+    return _packaged("repair").render(
+        prompt=prompt.rstrip("\n"),
+        reply=_without_roles(reply.strip()),
+        source=source.strip(),
+        reason=reason,
+        roles=roles,
+        opening=opening,
     )
 
 
-def _history(parents: Sequence[Parent]) -> str:
-    """Returns every design that has an accuracy under a line with its number and accuracy."""
-    scored = [parent for parent in parents if "val_accuracy" in parent.metrics]
-    shown = [
-        f"Design {number}, validation accuracy {parent.metrics['val_accuracy']:.2%}:\n\n"
-        f"{parent.source.strip()}\n"
-        for number, parent in enumerate(scored, 1)
-    ]
-    return "\n".join(shown) or NO_HISTORY
+def messages(prompt: str) -> list[dict[str, str]]:
+    """Returns a prompt as the messages of a chat; one without roles is a single message."""
+    first, *parts = _ROLE.split(prompt)
+    found = [("user", first)] if first.strip() or not parts else []
+    found += zip(parts[::2], parts[1::2], strict=True)
+    return [{"role": role, "content": content.strip("\n") + "\n"} for role, content in found]
 
 
-def _options(space: Space) -> str:
-    """Returns the places of a space with their numbered options, those with equal ones together."""
-    places: dict[tuple[str, ...], list[str]] = {}
+def plain(prompt: str) -> str:
+    """Returns a prompt as one text, for models that know no roles and go on with it.
+
+    The line end is left to the model: most tokenizers join it to the spaces that follow, and a
+    model seldom saw it alone.
+    """
+    return _ROLE.sub("", prompt).rstrip("\n")
+
+
+def _without_roles(text: str) -> str:
+    """Returns text in which no line begins a message: what a model wrote is no instruction."""
+    return _ROLE.sub(lambda match: " " + match[0], text + "\n")[:-1]
+
+
+def _choices(space: Space) -> Sequence[_Choice]:
+    """Returns places and options of a space, in its order, places with equal options together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
     for place in space.places:
-        places.setdefault(place.options, []).append(place.name)
-    lines = [
-        f"Options at {', '.join(names)}:\n"
-        + "".join(f"  {number}: {option}\n" for number, option in enumerate(options))
-        for options, names in places.items()
-    ]
-    return "\n" + "".join(lines)
-
-
-def _form(space: Space | None) -> str:
-    """Returns the lines that an answer on principles ends with, options left open."""
-    places = () if space is None else space.places
-    return "\n".join(f"{place.name}: option, option" for place in places)
-
-
-@functools.lru_cache(maxsize=64)
-def _kept(names: tuple[str, ...], allowed: tuple[tuple[str, ...], ...]) -> str:
-    lines = [f"{name}: {', '.join(kept)}" for name, kept in zip(names, allowed, strict=True)]
-    return "Use no other options than these.\n" + "\n".join(lines)
+        groups.setdefault(place.options, []).append(place.name)
+    return [_Choice(tuple(places), options) for options, places in groups.items()]
 
 
 @functools.lru_cache(maxsize=256)
 def _comment(text: str) -> str:
-    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+    return "\n".join(f"# {line}".rstrip() for line in text.splitlines())
+
+
+@functools.lru_cache(maxsize=2)
+def _environment(sandboxed: bool) -> jinja2.Environment:
+    """Returns what templates are read by; a file of one's own runs in Jinja's sandbox."""
+    kind = jinja2.sandbox.ImmutableSandboxedEnvironment if sandboxed else jinja2.Environment
+    environment = kind(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # prompts are plain text
+    )
+    environment.filters.update({"header": header, "told": told, "comment": _comment})
+    return environment
+
+
+@functools.lru_cache(maxsize=8)
+def _packaged(name: str) -> jinja2.Template:
+    return _environment(False).from_string((FOLDER / f"{name}.jinja").read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns an error of a template into a `UserError` that names it."""
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise UserError(f"prompt {name}, line {error.lineno}: {error.message}") from error
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+        raise UserError(f"prompt {name}: {error}") from error

@@ -91,6 +91,21 @@ class Family:
     cut: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Repairs:
+    """What came of refused replies that were sent back (`--repairs`).
+
+    Attributes:
+      sent: replies sent back, each counted once.
+      passed: those of them whose last answer passed static gate and jail.
+      scored: those of them that have a score.
+    """
+
+    sent: int
+    passed: int
+    scored: int
+
+
 def fitness(candidate: Candidate) -> float | None:
     """Returns the fitness of a scored candidate, None without a finite one."""
     if candidate.evaluation is None or not candidate.evaluation.scored:
@@ -231,6 +246,20 @@ def reasons(candidates: Iterable[Candidate]) -> dict[str, list[tuple[str, int]]]
             continue
         found.setdefault(evaluation.stage, collections.Counter())[line(evaluation.reason)] += 1
     return {stage: found[stage].most_common() for stage in STAGES if stage in found}
+
+
+def repairs(store: Store, candidates: Iterable[Candidate]) -> Repairs:
+    """Returns what came of the refused replies that were sent back."""
+    by_place = {(c.request, c.sample): c for c in candidates if c.request is not None}
+    sent = {
+        (repair.request, repair.sample)
+        for request in dict.fromkeys(request for request, _ in by_place)
+        for repair in store.repairs(request)
+    }
+    ends = [by_place[place].evaluation for place in sent if place in by_place]
+    known = [evaluation for evaluation in ends if evaluation is not None]
+    passed = [evaluation for evaluation in known if evaluation.stage not in ("static", "trace")]
+    return Repairs(len(known), len(passed), sum(evaluation.scored for evaluation in passed))
 
 
 def edits(candidates: Sequence[Candidate]) -> list[Edit]:

@@ -37,6 +37,7 @@ def tables(store: Store, top: int = 10, common: int = 12) -> list[rich.table.Tab
     made = [
         _edits(candidates),
         _ledger(summary["ledger"]),
+        _repairs(analysis.repairs(store, candidates)),
         _stages(candidates),
         _reasons(candidates, common),
         _top(candidates, top),
@@ -234,6 +235,19 @@ def _reasons(candidates: Sequence[Candidate], count: int) -> rich.table.Table:
     ]
     for times, stage, reason in sorted(found, key=lambda row: -row[0])[:count]:
         table.add_row(analysis.STAGE_NAMES[stage], for_terminal(reason), str(times))
+    return table
+
+
+def _repairs(found: analysis.Repairs) -> rich.table.Table:
+    table = _table("Refused replies that were sent back")
+    table.add_column("what came of them")
+    table.add_column("replies", justify="right")
+    table.add_column("share", justify="right")
+    if found.sent:
+        for name in ("sent", "passed", "scored"):
+            count = getattr(found, name)
+            words = {"sent": "sent back", "passed": "then passed gate and jail"}.get(name, name)
+            table.add_row(words, f"{count:,}", f"{100 * count / found.sent:.0f} %")
     return table
 
 

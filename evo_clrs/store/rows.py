@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evo_clrs.records import Candidate, Cost, Evaluation, Facts, Parent, Proposal, Request
+from evo_clrs.records import Candidate, Cost, Evaluation, Facts, Parent, Proposal, Repair, Request
 
 # SQLite keeps a str as it is; bytes stand for the rare text that is not valid Unicode.
 Text = str | bytes
@@ -17,7 +17,7 @@ COSTS = tuple(field.name for field in dataclasses.fields(Cost))
 CANDIDATE = ("id", "program", "body", "parents", "request", "sample", "proposer", "edits", "name")
 EVALUATION = ("status", "stage", "reason", "metrics", "facts", "seeds", "budget", "reused_from")
 _PLAN = ("operation", "kinds", "allowed")  # of a request, kept together as JSON
-PROPOSAL = ("body", "edits", "prompt_tokens", "completion_tokens", "seconds")
+PROPOSAL = ("edits", "prompt_tokens", "completion_tokens", "seconds")  # after the source
 
 
 def _plain(value: Any) -> Any:
@@ -103,28 +103,50 @@ def read_request(row: Row, parents: Sequence[Row]) -> Request:
     )
 
 
-def proposal_row(request: int, sample: int, proposal: Proposal, source: bytes) -> Row:
-    """Returns the row of `proposals`."""
+def proposal_row(proposal: Proposal, source: bytes, reply: bytes | None) -> Row:
+    """Returns the part of a row of `proposals` or `repairs` from the source on."""
     return (
-        request,
-        sample,
         source,
         to_json(proposal.edits),
         proposal.prompt_tokens,
         proposal.completion_tokens,
         proposal.seconds,
+        reply,
+        pack(proposal.note),
     )
 
 
 def read_proposal(row: Row) -> Proposal:
-    """Returns the proposal from the columns `PROPOSAL`."""
-    source, edits, prompt_tokens, completion_tokens, seconds = row
+    """Returns the proposal from its source, the columns `PROPOSAL`, its reply and its note."""
+    source, edits, prompt_tokens, completion_tokens, seconds, reply, note = row
     return Proposal(
         source=unpack(source),
         edits=tuple(from_json(edits)),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         seconds=_real(seconds),
+        reply="" if reply is None else unpack(reply),
+        note=unpack(note),
+    )
+
+
+def repair_row(repair: Repair, prompt: bytes) -> Row:
+    """Returns the part of a row of `repairs` that stands before its proposal."""
+    place = repair.request, repair.sample, repair.attempt
+    return (*place, pack(repair.reason), prompt, repair.trace_seconds)
+
+
+def read_repair(row: Row) -> Repair:
+    """Returns the repair from the columns before its proposal, and those of the proposal."""
+    request, sample, attempt, reason, prompt, trace_seconds = row[:6]
+    return Repair(
+        request=request,
+        sample=sample,
+        attempt=attempt,
+        reason=unpack(reason),
+        prompt=unpack(prompt),
+        proposal=read_proposal(row[6:]),
+        trace_seconds=_real(trace_seconds),
     )
 
 

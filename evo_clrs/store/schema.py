@@ -10,8 +10,24 @@ from pathlib import Path
 from evo_clrs.errors import UserError
 from evo_clrs.store import files
 
-VERSION = 2
+VERSION = 3
 APPLICATION = 0x45564F43  # "EVOC": tells a run from any other SQLite database
+
+_REPAIRS = """CREATE TABLE repairs (
+    request INTEGER NOT NULL REFERENCES requests,
+    sample INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    prompt BLOB NOT NULL REFERENCES texts,
+    trace_seconds REAL,
+    source BLOB NOT NULL REFERENCES texts,
+    edits TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    seconds REAL,
+    reply BLOB REFERENCES texts,
+    note TEXT NOT NULL,
+    PRIMARY KEY (request, sample, attempt)) WITHOUT ROWID"""
 
 TABLES = (
     "CREATE TABLE identity (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -43,7 +59,10 @@ TABLES = (
         prompt_tokens INTEGER NOT NULL,
         completion_tokens INTEGER NOT NULL,
         seconds REAL,
+        reply BLOB REFERENCES texts,
+        note TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (request, sample)) WITHOUT ROWID""",
+    _REPAIRS,
     """CREATE TABLE candidates (
         id INTEGER PRIMARY KEY,
         program TEXT NOT NULL,
@@ -87,7 +106,14 @@ TABLES = (
 
 
 # Statements that bring a record of the version named up to the next one.
-_UPGRADES = {1: ("ALTER TABLE requests ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",)}
+_UPGRADES = {
+    1: ("ALTER TABLE requests ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",),
+    2: (
+        "ALTER TABLE proposals ADD COLUMN reply BLOB REFERENCES texts",
+        "ALTER TABLE proposals ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+        _REPAIRS,
+    ),
+}
 
 
 def is_new(connection: sqlite3.Connection) -> bool:

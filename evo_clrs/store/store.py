@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from evo_clrs.errors import UserError
-from evo_clrs.records import STAGES, Candidate, Cost, Evaluation, Proposal, Request
+from evo_clrs.records import (
+    STAGES,
+    Candidate,
+    Cost,
+    Evaluation,
+    Proposal,
+    Repair,
+    Request,
+)
 from evo_clrs.store import files, opening, rows, schema
 from evo_clrs.store.opening import Identity
 
@@ -163,10 +171,21 @@ class Store:
             if answered.rowcount != 1:
                 raise ValueError(f"request {request_index} is unknown, or answered already")
             connection.executemany(
-                "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    rows.proposal_row(request_index, sample, proposal, self._keep(proposal.source))
+                    (request_index, sample, *self._keep_proposal(proposal))
                     for sample, proposal in enumerate(proposals)
+                ],
+            )
+
+    def record_repairs(self, repairs: Sequence[Repair]) -> None:
+        """Records refused replies that were sent back, and the answers, all at once."""
+        with self._step("repairs") as connection:
+            connection.executemany(
+                "INSERT INTO repairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*rows.repair_row(r, self._keep(r.prompt)), *self._keep_proposal(r.proposal))
+                    for r in repairs
                 ],
             )
 
@@ -221,12 +240,30 @@ class Store:
         asked = self._query("SELECT answers FROM requests WHERE id = ?", (request_index,))
         if not asked or asked[0][0] is None:
             return None
+        told = "answer.body, note" if self._version > 2 else "NULL, ''"
+        answer = "LEFT JOIN texts AS answer ON answer.digest = reply " if self._version > 2 else ""
         found = self._query(
-            f"SELECT {', '.join(rows.PROPOSAL)} FROM proposals JOIN texts ON digest = source "
+            f"SELECT program.body, {', '.join(rows.PROPOSAL)}, {told} FROM proposals "
+            f"JOIN texts AS program ON program.digest = source {answer}"
             "WHERE request = ? ORDER BY sample",
             (request_index,),
         )
         return tuple(map(rows.read_proposal, found))
+
+    def repairs(self, request_index: int) -> list[Repair]:
+        """Returns the replies to a request that were sent back, by sample and attempt."""
+        if self._version < 3:
+            return []
+        found = self._query(
+            "SELECT request, sample, attempt, reason, asked.body, trace_seconds, program.body, "
+            f"{', '.join(rows.PROPOSAL)}, answer.body, note FROM repairs "
+            "JOIN texts AS asked ON asked.digest = prompt "
+            "JOIN texts AS program ON program.digest = source "
+            "LEFT JOIN texts AS answer ON answer.digest = reply "
+            "WHERE request = ? ORDER BY sample, attempt",
+            (request_index,),
+        )
+        return list(map(rows.read_repair, found))
 
     def candidate(self, index: int) -> Candidate | None:
         """Returns a candidate with its evaluation, None if it was not recorded."""
@@ -298,6 +335,12 @@ class Store:
             "total(score_seconds) FROM evaluations"
         )[0]
         spent = Cost(*replies, *steps)
+        if self._version > 2:
+            mended = self._query(
+                "SELECT total(seconds), coalesce(sum(prompt_tokens), 0), "
+                "coalesce(sum(completion_tokens), 0), total(trace_seconds) FROM repairs"
+            )[0]
+            spent += Cost(*mended)
         for event in self.events():
             if "cost" in event.data:
                 spent += Cost(**event.data["cost"])
@@ -343,6 +386,10 @@ class Store:
             "INSERT INTO texts VALUES (?, ?) ON CONFLICT DO NOTHING", (key, rows.pack(text))
         )
         return key
+
+    def _keep_proposal(self, proposal: Proposal) -> rows.Row:
+        reply = self._keep(proposal.reply) if proposal.reply else None
+        return rows.proposal_row(proposal, self._keep(proposal.source), reply)
 
     def _insert_evaluation(self, index: int, evaluation: Evaluation) -> None:
         if evaluation.stage not in STAGES:

@@ -41,6 +41,6 @@ class Faulty(Grammar):
 
 
 if __name__ == "__main__":
-    proposers.make = lambda name: Faulty()
+    proposers.make = lambda name, options, folder: Faulty()
     search.define_options()
     cli.run_main(search.main)

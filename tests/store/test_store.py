@@ -21,6 +21,7 @@ from evo_clrs.records import (
     Facts,
     Parent,
     Proposal,
+    Repair,
     Request,
 )
 from evo_clrs.store import Store
@@ -375,3 +376,43 @@ def test_every_field_of_a_record_is_kept():
     fields = {kind: [f.name for f in dataclasses.fields(kind)] for kind in (Candidate, Evaluation)}
     assert len(fields[Candidate]) == 10
     assert len(fields[Evaluation]) == 9
+
+
+def test_replies_and_repairs_are_read_back_as_they_were_told(tmp_path):
+    proposals = (Proposal("x", (), 5, 6, 0.1, "Sure: x \ud800", "cut off"), Proposal("y"))
+    repair = Repair(0, 1, 0, "line 1: \ud800", "again", Proposal("z", (), 7, 8, 0.2, "z!"), 0.5)
+    with Store.open(tmp_path / "run", {}) as store:
+        store.record_request(Request(0, 0, (), {}, (0.2, 0.2)), "prompt")
+        store.record_proposals(0, proposals)
+        store.record_repairs([repair])
+        with pytest.raises(ValueError, match="recorded twice"):
+            store.record_repairs([repair])
+    with Store.read(tmp_path / "run") as store:
+        assert store.proposals(0) == proposals
+        assert store.repairs(0) == [repair]
+        assert store.repairs(1) == []
+        cost = store.cost()
+        assert (cost.lm_prompt_tokens, cost.lm_completion_tokens) == (12, 14)
+        assert cost.trace_seconds == 0.5
+
+
+def test_a_record_of_version_2_is_read_and_brought_up(tmp_path):
+    folder = tmp_path / "run"
+    with Store.open(folder, {}) as store:
+        store.record_request(Request(0, 0, (), {}, (0.2,)), "prompt")
+        store.record_proposals(0, (Proposal("x", ("gate",), 1, 2, 0.5),))
+    connection = sqlite3.connect(folder / "run.sqlite")
+    for statement in (
+        "DROP TABLE repairs",
+        "ALTER TABLE proposals DROP COLUMN reply",
+        "ALTER TABLE proposals DROP COLUMN note",
+        "PRAGMA user_version = 2",
+    ):
+        connection.execute(statement)
+    connection.close()
+    for opened in (Store.read(folder), Store.open(folder, {}), Store.read(folder)):
+        with opened as store:
+            assert store.proposals(0) == (Proposal("x", ("gate",), 1, 2, 0.5),)
+            assert store.repairs(0) == [] and store.cost().lm_seconds == 0.5
+    with Store.open(folder, {}) as store:
+        store.record_repairs([Repair(0, 0, 0, "why", "again", Proposal("z"))])

@@ -1,0 +1,340 @@
+"""Language models on this machine: `--lm=hf:FOLDER_OR_ID`, through transformers and torch.
+
+Any causal language model serves: from a folder, or by its id from the Hugging Face hub, whose
+library keeps it. The model is loaded when it is first asked.
+"""
+
+import dataclasses
+import importlib.util
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evo_clrs import randomness, records, slots
+from evo_clrs.errors import UserError
+from evo_clrs.proposers import endings, prompts, replies
+from evo_clrs.proposers.base import Refusal
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a local model is run.
+
+    Attributes:
+      max_new_tokens: tokens at most for one reply of a language model; one that has not ended by
+        then is cut off.
+      lm_batch: samples that a local model draws at a time.
+      lm_dtype: numbers of a local model: float32, bfloat16, float16; auto for float32 on CPUs and
+        as stored elsewhere.
+      lm_device: where a local model runs, as torch names it: cpu, cuda, cuda:1, mps; auto for the
+        first accelerator, or the CPU.
+      tune_lm: tune a soft prompt of a local model after each round, on the children that the
+        strategy names.
+      soft_prompt_length: tokens of the soft prompt of a tuned language model.
+      soft_prompt_epochs: epochs of prompt-tuning after each round.
+      soft_prompt_batch: batch size of prompt-tuning.
+      soft_prompt_learning_rate: learning rate of prompt-tuning.
+
+    Raises:
+      UserError: an option is out of range; the message names it.
+    """
+
+    max_new_tokens: int = 2048
+    lm_batch: int = 16
+    lm_dtype: str = "auto"
+    lm_device: str = "auto"
+    tune_lm: bool = False
+    soft_prompt_length: int = 16
+    soft_prompt_epochs: int = 5
+    soft_prompt_batch: int = 16
+    soft_prompt_learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = ("soft_prompt_length", "soft_prompt_epochs", "soft_prompt_batch")
+        for name in ("max_new_tokens", "lm_batch", *sizes):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
+        if self.lm_dtype not in DTYPES:
+            choices = ", ".join(DTYPES)
+            raise UserError(f"--lm_dtype must be one of {choices}, got {self.lm_dtype!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """One prompt with what belongs to its samples.
+
+    Attributes:
+      request: what was asked.
+      prompt: in which words.
+      draws: temperature and draw of each sample, the draw as purpose and indices.
+      shown: sources that edits may apply to.
+    """
+
+    request: records.Request
+    prompt: str
+    draws: Sequence[tuple[float, tuple[str, tuple[int, ...]]]]
+    shown: tuple[str, ...]
+
+
+class Local:
+    """Samples a model of transformers; see `proposers.base.Proposer`.
+
+    The samples of a request share one reading of its prompt: its tokens are counted once a batch,
+    with the batch's first sample, and the time of a batch is shared alike.
+    """
+
+    prompt = "paper"
+
+    def __init__(self, place: str, options: Options, folder: Path | None = None, name: str = "hf"):
+        """Names the model; it is loaded when it is first asked.
+
+        Args:
+          place: folder or hub id of the model.
+          options: how it is run.
+          folder: the run folder, where soft prompts are kept; None where there are none.
+          name: what `--lm` calls it.
+        """
+        self.name = name
+        self._place = place
+        self._options = options
+        self._soft_prompts = None if folder is None else folder / "soft_prompt"
+        self._soft_prompt: Path | None = None
+        self._loaded: tuple[Any, Any] | None = None
+
+    @property
+    def identity(self) -> Mapping[str, str | int | float]:
+        """What shapes its samples besides prompts and seed."""
+        names = ("max_new_tokens", "lm_batch", "lm_dtype", "tune_lm")
+        return {name: getattr(self._options, name) for name in names}
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a soft prompt is tuned after each round."""
+        return self._options.tune_lm
+
+    def tune(
+        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
+    ) -> None:
+        """Tunes the soft prompt, see `proposers.base.Tuner`; kept in `RUN/soft_prompt/STEP`.
+
+        Programs that do not define the slot as its opening does are left out.
+
+        Raises:
+          UserError: there is no run folder, or the model cannot be loaded.
+        """
+        if self._soft_prompts is None:
+            raise UserError("--tune_lm needs a run folder: give --run")
+        folder = self._soft_prompts / str(step)
+        told = [
+            (prompt, slot.opening + source.partition(slot.opening)[2])
+            for prompt, source in examples
+            if slot.opening in source
+        ]
+        if not folder.exists() and told:
+            from evo_clrs.proposers import tuning
+
+            model, tokenizer = self._load()
+            options = self._options
+            schedule = tuning.Schedule(
+                options.soft_prompt_length,
+                options.soft_prompt_epochs,
+                options.soft_prompt_batch,
+                options.soft_prompt_learning_rate,
+            )
+            made = [_example(tokenizer, prompt, program, slot) for prompt, program in told]
+            key = randomness.seed_for(seed, "tuning", step)
+            tuning.tune(model, made, schedule, key, self._soft_prompt, folder)
+        if folder.exists():
+            self._soft_prompt = folder
+
+    def propose(
+        self, request: records.Request, slot: slots.Slot, prompt: str, seed: int
+    ) -> Sequence[records.Proposal]:
+        """Returns one sample for each child asked for, see `proposers.base.Proposer`.
+
+        Raises:
+          UserError: the model cannot be loaded, or does not run.
+        """
+        shown = tuple(parent.source for parent in request.parents)
+        draws = [
+            (temperature, ("sample", (request.index, sample)))
+            for sample, temperature in enumerate(request.temperatures)
+        ]
+        return self._answer(_Asked(request, prompt, draws, shown), slot, seed)
+
+    def repair(
+        self, refusals: Sequence[Refusal], slot: slots.Slot, seed: int
+    ) -> Sequence[records.Proposal]:
+        """Returns one sample for each refusal, see `proposers.base.Repairer`."""
+        answers: list[records.Proposal] = []
+        for refusal in refusals:
+            request = refusal.request
+            place = ("repair", (request.index, refusal.sample, refusal.attempt))
+            draw = (request.temperatures[refusal.sample], place)
+            asked = _Asked(request, refusal.prompt, [draw], refusal.programs)
+            answers += self._answer(asked, slot, seed)
+        return answers
+
+    def _answer(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
+        model, tokenizer = self._load()
+        tokens, continues = _tokens(tokenizer, asked.prompt, slot)
+        soft = self._options.soft_prompt_length if self._soft_prompt else 0
+        room = _positions(model) - len(tokens) - soft
+        if room < 1:
+            note = f"the prompt has {len(tokens)} tokens, the model takes {_positions(model)}"
+            return [records.Proposal(source="", note=note) for _ in asked.draws]
+        proposals: list[records.Proposal] = []
+        for start in range(0, len(asked.draws), self._options.lm_batch):
+            batch = asked.draws[start : start + self._options.lm_batch]
+            proposals += self._batch(asked, batch, tokens, room, continues, slot, seed)
+        return proposals
+
+    def _batch(
+        self,
+        asked: _Asked,
+        batch: Sequence[tuple[float, tuple[str, tuple[int, ...]]]],
+        tokens: Sequence[int],
+        room: int,
+        continues: bool,
+        slot: slots.Slot,
+        seed: int,
+    ) -> list[records.Proposal]:
+        from evo_clrs.proposers import sampling
+
+        model, tokenizer = self._load()
+        most = min(self._options.max_new_tokens, room)
+        words = asked.request.operation == "principles"
+        started = time.monotonic()
+        try:
+            samples = sampling.sample(
+                model,
+                tokenizer,
+                tokens,
+                [
+                    sampling.Draw(temperature, randomness.generator(seed, purpose, *indices))
+                    for temperature, (purpose, indices) in batch
+                ],
+                most,
+                _stops(model, tokenizer),
+                lambda text: not words and endings.ended(text, slot, continues),
+                self._vectors(),
+            )
+        except (FloatingPointError, RuntimeError) as error:
+            what = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{self.name}:{self._place} does not run: {what}; try another --lm_dtype or "
+                "--lm_device, or a smaller --lm_batch"
+            ) from error
+        seconds = (time.monotonic() - started) / len(samples)
+        return [
+            replies.proposal(
+                sample.text,
+                asked.prompt if continues else "",
+                asked.request,
+                slot,
+                asked.shown,
+                cut="" if sample.ended else f"cut off at {most} tokens",
+                prompt_tokens=0 if position else len(tokens),
+                completion_tokens=sample.tokens,
+                seconds=seconds,
+            )
+            for position, sample in enumerate(samples)
+        ]
+
+    def _vectors(self) -> Any:
+        """Returns the soft prompt as it is now, None for none."""
+        if self._soft_prompt is None:
+            return None
+        from evo_clrs.proposers import tuning
+
+        return tuning.vectors(self._soft_prompt)
+
+    def _load(self) -> tuple[Any, Any]:
+        """Returns model and tokenizer, loaded once."""
+        if self._loaded is None:
+            self._loaded = load(self._place, self._options)
+        return self._loaded
+
+
+def make(place: str, options: Options, folder: Path | None) -> Local:
+    """Returns the proposer that samples the model at `place`.
+
+    Raises:
+      UserError: there is no such folder, or torch or transformers are not installed.
+    """
+    if not place:
+        raise UserError("--lm=hf needs a model: --lm=hf:FOLDER_OR_ID")
+    needed = ("torch", "transformers", *(["peft"] if options.tune_lm else []))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"--lm=hf needs {' and '.join(missing)}: pip install -e '.[lm]'")
+    named_as_path = place.startswith((".", "/", "~")) or place.count("/") > 1
+    if (named_as_path or Path(place).exists()) and not (Path(place) / "config.json").is_file():
+        raise UserError(f"--lm=hf:{place}: no model there, there is no config.json")
+    return Local(place, options, folder)
+
+
+def load(place: str, options: Options) -> tuple[Any, Any]:
+    """Returns a causal model, ready to be asked, and its tokenizer.
+
+    Raises:
+      UserError: it cannot be loaded, or the device is not there.
+    """
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    device = options.lm_device
+    if device == "auto":
+        accelerated = torch.accelerator.is_available()
+        device = str(torch.accelerator.current_accelerator()) if accelerated else "cpu"
+    dtype: Any = options.lm_dtype
+    if dtype == "auto" and device == "cpu":
+        dtype = "float32"
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place)
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=dtype)
+        return model.to(torch.device(device)).eval(), tokenizer
+    except (OSError, ValueError, RuntimeError, AssertionError, KeyError, ImportError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise UserError(f"--lm=hf:{place} cannot be loaded: {what}") from error
+
+
+def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], bool]:
+    """Returns a prompt as tokens, and whether the reply goes on where it ends."""
+    messages = prompts.messages(prompt)
+    if len(messages) > 1 and tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"]), False
+    tokens = list(tokenizer(prompts.plain(prompt))["input_ids"])
+    if tokens and tokens[-1] == tokenizer.eos_token_id:
+        tokens.pop()
+    return tokens, prompt.endswith(slot.opening)
+
+
+def _example(tokenizer: Any, prompt: str, program: str, slot: slots.Slot) -> Any:
+    """Returns a program with its prompt, as tokens, as sampling would have them."""
+    from evo_clrs.proposers import tuning
+
+    read, continues = _tokens(tokenizer, prompt, slot)
+    if continues:  # the opening was read; its line end is the first to be written
+        program = "\n" + program.removeprefix(slot.opening)
+    written = tokenizer(program, add_special_tokens=False)["input_ids"]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return tuning.Example(tuple(read), (*written, *end))
+
+
+def _stops(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Returns the tokens that end a text, by the model's settings and the tokenizer's."""
+    told = getattr(model.generation_config, "eos_token_id", None)
+    stops = list(told) if isinstance(told, list | tuple) else [told]
+    return frozenset(stop for stop in [*stops, tokenizer.eos_token_id] if stop is not None)
+
+
+def _positions(model: Any) -> int:
+    """Returns how many tokens the model takes in all."""
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or 2**31

@@ -1,0 +1,45 @@
+"""When the loop lets a proposer learn, and from what."""
+
+import pytest
+
+from evo_clrs.errors import UserError
+from evo_clrs.proposers.grammar.proposer import Grammar
+from evo_clrs.store import Store
+from tests import table_run
+
+
+class Learning(Grammar):
+    """The grammar, as if it learnt from what it is told."""
+
+    tunes = True
+
+    def __init__(self):
+        self.told = []
+
+    def tune(self, step, examples, slot, seed):
+        self.told.append((step, list(examples)))
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory):
+    return table_run.make_problem(tmp_path_factory.mktemp("table"))
+
+
+def test_each_round_is_learnt_from_with_its_prompts_and_again_when_resumed(problem, tmp_path):
+    first, resumed = Learning(), Learning()
+    for proposer in (first, resumed):
+        table_run.run(tmp_path / "run", problem, proposer, {"tuning_children": "all"})
+    assert [step for step, _ in first.told] == [1, 2, 3]
+    assert first.told[0][1] and first.told[1][1]
+    assert first.told[2][1] == []  # nothing is tuned when the search is over
+    assert resumed.told == first.told
+    with Store.read(tmp_path / "run") as store:
+        asked = {store.request(index)[1] for index in (0, 1)}
+        written = {c.source for c in store.candidates() if c.request in (0, 1)}
+    assert {prompt for prompt, _ in first.told[0][1]} <= asked
+    assert {source for _, source in first.told[0][1]} <= written
+
+
+def test_it_goes_by_rounds_only(problem, tmp_path):
+    with pytest.raises(UserError, match="--tune_lm goes by rounds: leave out --schedule=steady"):
+        table_run.run(tmp_path / "run", problem, Learning(), schedule="steady")
