@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PRESET ?= laptop
 ARGS ?=
 
-.PHONY: search test test-slow check format report clean
+.PHONY: search test test-slow check format report lm clean
 
 search: $(STAMP)
 	$(BIN)/python -m launch.search --flagfile=launch/presets/$(PRESET).flags $(ARGS)
@@ -29,6 +29,11 @@ format: $(STAMP)
 
 report: $(STAMP)
 	$(BIN)/python -m launch.report runs/$(PRESET) $(ARGS)
+
+lm: $(STAMP)
+	@echo "Adding torch, transformers and peft to $(VENV) (about 1 GB)."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint third_party/constraints.txt --editable ".[dev,lm]"
 
 $(STAMP): setup.py third_party/constraints.txt
 	@echo "Setting up $(VENV) with $(PYTHON) (once; about 1 GB is downloaded)."
