@@ -13,6 +13,7 @@ The backward pass computes each step again from its state: states are small (per
 computes from them is not (per edge).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -55,22 +56,49 @@ def unroll(
       features of each sample's last step.
     """
 
+    loop = _Loop(step, length, axis)
+
+    @jax.custom_vjp
+    def run(parameters: Tree, given: Tree, start: Tree, last: jax.Array) -> tuple[Tree, Tree]:
+        return loop.forward(parameters, given, start, last, keep=False)[:2]
+
     def forward(
-        parameters: Tree, given: Tree, start: Tree, last: jax.Array, keep: bool
+        parameters: Tree, given: Tree, start: Tree, last: jax.Array
+    ) -> tuple[tuple[Tree, Tree], Tree]:
+        emitted, features, states, ended = loop.forward(parameters, given, start, last, keep=True)
+        return (emitted, features), (parameters, given, last, states, ended)
+
+    def backward(kept: Tree, cotangents: tuple[Tree, Tree]) -> tuple[Tree, None, None, None]:
+        return loop.backward(kept, cotangents), None, None, None
+
+    run.defvjp(forward, backward)
+    return run(parameters, given, start, last)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """Both passes of a loop; see `unroll` for what it is made of."""
+
+    step: Step
+    length: int
+    axis: str | None
+
+    def forward(
+        self, parameters: Tree, given: Tree, start: Tree, last: jax.Array, keep: bool
     ) -> tuple[Tree, Tree, Tree, Tree]:
         """Returns emitted, features, all states if they are to be kept, and the last states."""
-        steps, number, moment = _count(last, axis)
-        shapes = jax.eval_shape(step, parameters, given, start, jnp.int32(0))
-        emitted, features = (_zeros(tree) for tree in (_stacked(shapes[1], length), shapes[2]))
-        states = _zeros(_stacked(start, length)) if keep else ()
+        steps, number, moment = _count(last, self.axis)
+        shapes = jax.eval_shape(self.step, parameters, given, start, jnp.int32(0))
+        emitted, features = (_zeros(tree) for tree in (_stacked(shapes[1], self.length), shapes[2]))
+        states = _zeros(_stacked(start, self.length)) if keep else ()
 
         def body(carry: Any) -> Any:
             index, state, ended, emitted, _, states = carry
             added = index == steps
             ended = _select(last == index, state, ended)
             state = jax.lax.cond(added, lambda: ended, lambda: state)
-            following, now, features = step(parameters, given, state, moment(index))
-            place = jnp.minimum(index, length - 1)
+            following, now, features = self.step(parameters, given, state, moment(index))
+            place = jnp.minimum(index, self.length - 1)
             emitted = _put(emitted, place, now, added)
             states = _put(states, place, state, added) if keep else ()
             return index + 1, following, ended, emitted, features, states
@@ -80,32 +108,23 @@ def unroll(
         _, _, ended, emitted, features, states = carry
         return emitted, features, states, ended
 
-    @jax.custom_vjp
-    def run(parameters: Tree, given: Tree, start: Tree, last: jax.Array) -> tuple[Tree, Tree]:
-        return forward(parameters, given, start, last, keep=False)[:2]
-
-    def run_forward(
-        parameters: Tree, given: Tree, start: Tree, last: jax.Array
-    ) -> tuple[tuple[Tree, Tree], Tree]:
-        emitted, features, states, ended = forward(parameters, given, start, last, keep=True)
-        return (emitted, features), (parameters, given, last, states, ended)
-
-    def run_backward(kept: Tree, cotangents: tuple[Tree, Tree]) -> tuple[Tree, None, None, None]:
+    def backward(self, kept: Tree, cotangents: tuple[Tree, Tree]) -> Tree:
+        """Returns the gradients of the parameters from what the forward pass kept."""
         parameters, given, last, states, ended = kept
         of_emitted, of_features = cotangents
-        steps, number, moment = _count(last, axis)
+        steps, number, moment = _count(last, self.axis)
 
         def body(carry: Any) -> Any:
             index, of_following, of_ended, gradients = carry
             added, final = index == steps, index == number - 1
-            place = jnp.minimum(index, length - 1)
+            place = jnp.minimum(index, self.length - 1)
             state = jax.lax.cond(
                 added, lambda: ended, lambda: jax.tree.map(lambda all_: all_[place], states)
             )
             of_now = jax.tree.map(
                 lambda all_: jnp.where(added, jnp.zeros_like(all_[0]), all_[place]), of_emitted
             )
-            _, pull = jax.vjp(lambda p, s: step(p, given, s, moment(index)), parameters, state)
+            _, pull = jax.vjp(lambda p, s: self.step(p, given, s, moment(index)), parameters, state)
             of_its_features = jax.tree.map(lambda a: a * final.astype(a.dtype), of_features)
             new, of_state = pull((of_following, of_now, of_its_features))
             gradients = jax.tree.map(jnp.add, gradients, new)
@@ -119,11 +138,7 @@ def unroll(
 
         nothing = _zeros(ended)
         carry = (number - 1, nothing, nothing, _zeros(parameters))
-        gradients = jax.lax.while_loop(lambda carry: carry[0] >= 0, body, carry)[-1]
-        return gradients, None, None, None
-
-    run.defvjp(run_forward, run_backward)
-    return run(parameters, given, start, last)
+        return jax.lax.while_loop(lambda carry: carry[0] >= 0, body, carry)[-1]
 
 
 def _count(
