@@ -35,9 +35,6 @@ _NOT_RESULTS = ("cache", "seeds")
 # Splits that a search may read.
 _SEARCHED: tuple[Split, ...] = ("train", "validation", "selection")
 
-# Widest embeddings with which trainings together are faster on a CPU, see the README.
-_WIDEST_TOGETHER = 16
-
 
 def make(options: Options, protocol: Protocol) -> "ClrsProblem":
     """Returns the problem with these options."""
@@ -137,8 +134,7 @@ class ClrsProblem:
     def _pays_together(self) -> bool:
         """Whether trainings of one program are to be steps of one graph."""
         if self._options.seeds_together == "auto":
-            on_cpu = jax.default_backend() == "cpu"
-            return not on_cpu or self._options.hidden_size <= _WIDEST_TOGETHER
+            return jax.default_backend() != "cpu"  # where it does not pay, see the README
         return self._options.seeds_together == "on"
 
     def seeds(self) -> Mapping[str, str]:

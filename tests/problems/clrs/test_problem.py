@@ -246,7 +246,7 @@ def test_other_numbers_of_seeds_than_were_traced_train_in_turn(jail):
 
 @pytest.mark.parametrize(
     ("choice", "width", "trainings", "several"),
-    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False), ("auto", 256, 2, False)],
+    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False), ("auto", 4, 2, False)],
 )
 def test_when_seeds_train_together_on_a_cpu(choice, width, trainings, several):
     problem = make(hidden_size=width, trainings=trainings, seeds_together=choice)
