@@ -30,8 +30,8 @@ class Options:
       clip_norm: gradients of a larger global norm are scaled down to it.
       validate_every: steps between two looks at validation data; the best one counts.
       trainings: training seeds for each program; metrics are their means.
-      seeds_together: whether the trainings of a program are steps of one graph: auto (on
-        accelerators), on or off. Each is what it would be alone, up to rounding.
+      seeds_together: whether the trainings of a program are steps of one graph: on or off. Each is
+        what it would be alone, up to rounding.
       length_buckets: a batch comes from one of this many equal parts of the training samples,
         sorted by length of their trajectories, so that short ones do not wait for long ones; 1 for
         batches of all lengths, as published.
@@ -54,7 +54,7 @@ class Options:
     clip_norm: float = 1.0
     validate_every: int = 50
     trainings: int = 1
-    seeds_together: str = "auto"
+    seeds_together: str = "off"
     length_buckets: int = 1
     fitness_parameters: str = "all"
     matmul_precision: str = "float32"
@@ -72,7 +72,7 @@ class Options:
             ("slot", ("processor", "triplet")),
             ("fitness_parameters", ("all", "live")),
             ("matmul_precision", ("float32", "tensorfloat32", "bfloat16")),
-            ("seeds_together", ("auto", "on", "off")),
+            ("seeds_together", ("on", "off")),
         ):
             if getattr(self, name) not in choices:
                 raise UserError(

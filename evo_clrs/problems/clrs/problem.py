@@ -118,7 +118,7 @@ class ClrsProblem:
         """
         alone = dict.fromkeys(size for split in _SEARCHED for size in self._sizes_of(split))
         count = len(self.training_seeds)
-        if count == 1 or not self._pays_together():
+        if count == 1 or self._options.seeds_together == "off":
             return tuple(alone)
         return (*alone, *(for_seeds(size, count) for size in self._sizes_of("train")))
 
@@ -130,12 +130,6 @@ class ClrsProblem:
             self._model_options.size(self._options.batch_size, n, channels)
             for n in dict.fromkeys(nodes)
         )
-
-    def _pays_together(self) -> bool:
-        """Whether trainings of one program are to be steps of one graph."""
-        if self._options.seeds_together == "auto":
-            return jax.default_backend() != "cpu"  # where it does not pay, see the README
-        return self._options.seeds_together == "on"
 
     def seeds(self) -> Mapping[str, str]:
         """Returns the programs that the options name, or else the slot's usual seeds."""

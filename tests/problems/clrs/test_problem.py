@@ -166,7 +166,7 @@ def test_fitness_is_parameters_times_error(jail):
         ({"train_steps": -1}, "--train_steps must be above zero"),
         ({"train_lengths": (0,)}, "train_lengths"),
         ({"seeds": ("nobody",)}, "seed 'nobody' is neither a file nor a program"),
-        ({"seeds_together": "yes"}, "--seeds_together must be one of auto, on, off"),
+        ({"seeds_together": "yes"}, "--seeds_together must be one of on, off"),
         ({"colour": "red"}, "no option colour"),
     ],
 )
@@ -246,8 +246,8 @@ def test_other_numbers_of_seeds_than_were_traced_train_in_turn(jail):
 
 @pytest.mark.parametrize(
     ("choice", "width", "trainings", "several"),
-    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False), ("auto", 4, 2, False)],
+    [("on", 256, 2, True), ("off", 4, 2, False), ("on", 4, 1, False)],
 )
-def test_when_seeds_train_together_on_a_cpu(choice, width, trainings, several):
+def test_when_seeds_train_together(choice, width, trainings, several):
     problem = make(hidden_size=width, trainings=trainings, seeds_together=choice)
     assert any(seeds_at(size) == trainings for size in problem.sizes) is several
