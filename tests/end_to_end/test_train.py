@@ -165,7 +165,7 @@ def test_a_failed_training_leaves_the_others_their_turn(tmp_path):
         (["deepsets"], 1, "program 'deepsets' is neither a file, nor RUN:PROGRAM"),
         (["deep_sets", "--tasks=bsf"], 1, "did you mean one of: bfs"),
         (["deep_sets", "--seeds=x"], 2, "--seeds=x"),
-        (["deep_sets", "--validate_every=41"], 1, "ends before the first evaluation"),
+        (["deep_sets", "--validate_every=41"], 2, "ends before the first evaluation"),
         (["deep_sets", "--max_seconds=-1"], 1, "--max_seconds must be 0 or more"),
         (["deep_sets", "--platform=abacus"], 1, "platform: expected one of"),
         (["deep_sets", "--slot=triplet"], 2, "slot"),

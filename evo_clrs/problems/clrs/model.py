@@ -230,7 +230,9 @@ class Model:
         """Returns what the first step finds: embeddings, and hints in fed-back form."""
         hidden = jnp.zeros((batch.count, batch.nodes, self.options.hidden_size))
         hints = {
-            name: _encoders.preprocess(self._point(name, array[0]), batch.nodes).data
+            name: _encoders.preprocess(self._point(name, array[0]), batch.nodes).data.astype(
+                hidden.dtype
+            )
             for name, array in batch.hints.items()
         }
         return hidden, hints
