@@ -149,7 +149,10 @@ def session(run: Callable[[Path], None], folder: Path, death: Death) -> Session:
                 seen = now
             if victims and seen is not None and now - seen >= due:
                 how = signal.SIGTERM if death.gentle else signal.SIGKILL
-                os.kill(draws.choice(victims), how)
+                try:
+                    os.kill(draws.choice(victims), how)
+                except ProcessLookupError:
+                    continue  # it ended by itself since it was found
                 kills, seen, enough = kills + 1, None, recorded(folder) + _APART
                 due = None if death.victim == "parent" else draws.uniform(0, death.pause)
         if death.gentle and last == float("inf") and (kills or counted.exists()):
