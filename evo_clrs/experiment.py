@@ -7,9 +7,10 @@ resumed one are the same code, and a run killed anywhere goes on as if it had no
 import collections
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
+from evo_clrs.asking import Asking
 from evo_clrs.errors import BudgetSpent, Rejected, UserError
 from evo_clrs.executors.base import Executor, Job
 from evo_clrs.gates import static
@@ -17,21 +18,17 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
-from evo_clrs.proposers.base import Preparer, PromptReader, Proposer, Tuner
+from evo_clrs.proposers.base import PromptReader, Proposer
 from evo_clrs.randomness import seed_for
-from evo_clrs.records import Candidate, Evaluation, Proposal, Request
+from evo_clrs.records import Candidate, Evaluation, Request
 from evo_clrs.report.progress import Progress
 from evo_clrs.scoring import Scoring
-from evo_clrs.slots import Slot
 from evo_clrs.stopping import Stopping
 from evo_clrs.store import Store, selection, summary
 from evo_clrs.strategies.base import Learner, Steady, Strategy
 from evo_clrs.training.rungs import Halving
 
 SCHEDULES = ("rounds", "steady")
-
-# Stages whose reasons a prompt may tell: what a model can do better. A copy has no such reason.
-_TELLING = ("static", "trace", "inert", "over_budget", "failed")
 
 _SUMMARY_SECONDS = 0.5  # rounds of looked-up scores are shorter than writing the summary takes
 
@@ -54,7 +51,8 @@ class Settings:
       least_at_rung: programs that must have been told at a rung before any is stopped there.
       repairs: how often a reply of a language model that is refused before training is sent back
         with the reason.
-      prompt: template of the prompts: paper, chat, or a file; empty for what suits the proposer.
+      prompt: template of the prompts: paper, bare, chat, or a file; empty for what suits the
+        proposer.
       rejections_shown: how many of the last refused programs a prompt may show, with the reasons.
     """
 
@@ -118,21 +116,25 @@ class Experiment:
     ):
         self._problem = problem
         self._strategy = strategy
-        self._proposer = proposer
         self._executor = executor
         self._store = store
         self._progress = progress
         self._settings = settings
         self._stopping = Stopping(problem, settings.halving)
         self._scoring = Scoring(problem, executor, jail, store, progress, self._stopping)
-        self._prompts = prompts.load(template_of(proposer, settings))
-        self._rejections: collections.deque[prompts.Rejection] = collections.deque(
-            maxlen=settings.rejections_shown
-        )
-        self._mender = Mender(
+        mender = Mender(
             settings.repairs, proposer, self._scoring, store, problem.slot, settings.seed
         )
-        self._next_index = len(problem.seeds())
+        self._asking = Asking(
+            problem,
+            proposer,
+            prompts.load(template_of(proposer, settings)),
+            settings.rejections_shown,
+            mender,
+            store,
+            progress,
+            settings.seed,
+        )
         self._learnt = 0
         self._clock = time.monotonic()
         self._summary_due = 0.0
@@ -144,7 +146,7 @@ class Experiment:
           UserError: a seed is at fault, or the strategy cannot follow the schedule.
           Stopped: the proposer stops the run; what a budget allowed still has its winner picked.
         """
-        seeds = self._scoring.score(self._seed_candidates())
+        seeds = self._scoring.score(self._asking.seeds())
         _refuse_broken(seeds)
         self._strategy.tell(seeds)
         self._stopping.tell(seeds)
@@ -158,7 +160,7 @@ class Experiment:
         except BudgetSpent as error:
             self._scoring.drain()
             stop = error
-        self._select()
+        self._select(seeds)
         self._end_round(last=True)
         if stop is not None:
             raise stop
@@ -168,17 +170,18 @@ class Experiment:
             if requests[0].operation == "principles":
                 self._learn(requests[0])
             else:
-                children = self._scoring.score(self._children(requests))
+                children = self._scoring.score(self._asking.children(requests))
                 self._strategy.tell(children)
                 self._stopping.tell(children)
-                self._note_rejections(children)
-                self._tune(requests[0].round + 1)
+                self._asking.note_rejections(children)
+                if self._asking.tunes:
+                    self._asking.tune(requests[0].round + 1, self._strategy.tuning_set())
             self._end_round()
 
     def _go_steadily(self) -> None:
         """Keeps `lag` requests under way; they are told in the order asked."""
         strategy = self._strategy
-        if isinstance(self._proposer, Tuner) and self._proposer.tunes:
+        if self._asking.tunes:
             raise UserError("--tune_lm goes by rounds: leave out --schedule=steady")
         if not isinstance(strategy, Steady):
             raise UserError("this strategy goes by rounds: leave out --schedule=steady")
@@ -189,120 +192,22 @@ class Experiment:
                 request = strategy.ask_one()
                 more = request is not None
                 if request is not None:
-                    under_way.append(self._scoring.admit_all(self._children([request])))
+                    under_way.append(self._scoring.admit_all(self._asking.children([request])))
             if under_way:
                 children = self._scoring.finished(under_way.popleft())
                 strategy.tell_one(children)
                 self._stopping.tell(children)
-                self._note_rejections(children)
+                self._asking.note_rejections(children)
                 self._end_round()
-
-    def _tune(self, step: int) -> None:
-        """Lets the proposer learn from the programs of the round that the strategy names."""
-        proposer = self._proposer
-        if not (isinstance(proposer, Tuner) and proposer.tunes):
-            return
-        children = self._strategy.tuning_set()
-        asked = [self._store.request(child.request or 0) for child in children]
-        examples = [
-            (recorded[1], child.source)
-            for child, recorded in zip(children, asked, strict=True)
-            if recorded is not None
-        ]
-        self._progress.update(doing=f"tuning {proposer.name} on {len(examples)} programs")
-        proposer.tune(step, examples, self._problem.slot, self._settings.seed)
 
     def _learn(self, request: Request) -> None:
         """Tells a strategy the words it asked for, and records what it made of them."""
         strategy = self._strategy
         assert isinstance(strategy, Learner)
-        strategy.learn([proposal.source for proposal in self._proposals(request)])
+        strategy.learn([proposal.source for proposal in self._asking.proposals(request)])
         self._learnt += 1
         if len(self._store.events("principles")) < self._learnt:
             self._store.record_event("principles", {"text": strategy.principles})
-
-    # Where candidates come from.
-
-    def _seed_candidates(self) -> Iterator[Candidate]:
-        for position, (name, source) in enumerate(self._problem.seeds().items()):
-            yield self._enrol(
-                Candidate(
-                    index=position,
-                    program=_identity(source, self._problem.slot),
-                    source=source,
-                    sample=position,
-                    name=name,
-                )
-            )
-
-    def _children(self, requests: Sequence[Request]) -> Iterator[Candidate]:
-        """Yields the candidates of a round in order; the proposer works while others train."""
-        self._prepare(requests)
-        for request in requests:
-            first = self._next_index
-            self._next_index += request.samples  # a request keeps its places, answered or not
-            proposals = self._proposals(request)
-            if self._settings.repairs and request.operation != "principles":
-                enrolled = self._store.candidate(first) is not None
-                proposals = self._mender.mended(request, self._ask(request), proposals, enrolled)
-            for sample, proposal in enumerate(proposals):
-                yield self._enrol(
-                    Candidate(
-                        index=first + sample,
-                        program=_identity(proposal.source, self._problem.slot),
-                        source=proposal.source,
-                        parents=tuple(parent.program for parent in request.parents),
-                        request=request.index,
-                        sample=sample,
-                        proposer=self._proposer.name,
-                        edits=proposal.edits,
-                        evaluation=_unread(proposal),
-                    )
-                )
-
-    def _proposals(self, request: Request) -> Sequence[Proposal]:
-        """Returns the replies to a request, from the store if they are there."""
-        recorded = self._store.proposals(request.index)
-        if recorded is not None:
-            return recorded
-        prompt = self._ask(request)
-        self._progress.update(doing=f"asking {self._proposer.name}")
-        started = time.monotonic()
-        proposals = self._proposer.propose(request, self._problem.slot, prompt, self._settings.seed)
-        proposals = _timed(proposals, time.monotonic() - started)
-        self._store.record_proposals(request.index, proposals)
-        return proposals
-
-    def _ask(self, request: Request) -> str:
-        """Returns the prompt of a request, as it was recorded or will be from now on."""
-        recorded = self._store.request(request.index)
-        if recorded is not None:
-            return recorded[1]
-        prompt = self._prompts.build(request, self._problem.slot, tuple(self._rejections))
-        self._store.record_request(request, prompt)
-        return prompt
-
-    def _prepare(self, requests: Sequence[Request]) -> None:
-        """Tells a proposer that can use it what it will be asked."""
-        if isinstance(self._proposer, Preparer):
-            unanswered = [r for r in requests if self._store.proposals(r.index) is None]
-            asked = [(request, self._ask(request)) for request in unanswered]
-            self._proposer.prepare(asked, self._problem.slot, self._settings.seed)
-
-    def _note_rejections(self, children: Sequence[Candidate]) -> None:
-        """Keeps the last refused programs for the prompts to come."""
-        for child in children:
-            evaluation = child.evaluation
-            if evaluation is not None and evaluation.stage in _TELLING:
-                self._rejections.append(prompts.Rejection(child.source, evaluation.reason))
-
-    def _enrol(self, candidate: Candidate) -> Candidate:
-        recorded = self._store.candidate(candidate.index)
-        if recorded is not None:
-            return recorded
-        self._store.record_candidate(candidate)
-        self._progress.finished(candidate)  # where the reply held no program at all
-        return candidate
 
     # The end of a round and of the run.
 
@@ -316,21 +221,21 @@ class Experiment:
         winner = selection.winner(self._store)
         summary.write(self._store, None if winner is None else winner.candidate.index)
 
-    def _select(self) -> None:
+    def _select(self, seeds: Sequence[Candidate]) -> None:
         """Trains finalists and seeds from fresh seeds and scores them on selection data."""
         known = {selected.candidate.index for selected in selection.read(self._store)}
         settings = self._settings
-        seeds = tuple(
+        trainings = tuple(
             seed_for(settings.seed, "selection", index) % 2**31
             for index in range(settings.selection_trainings)
         )
         waiting: dict[Future[Evaluation], Candidate] = {}
-        for candidate in self._finalists():
+        for candidate in self._finalists(seeds):
             if candidate.index in known:
                 continue
             assert candidate.evaluation is not None and candidate.evaluation.facts is not None
             fingerprint = candidate.evaluation.facts.fingerprint
-            job = Job(self._scoring.work(candidate), "selection", seeds, fingerprint)
+            job = Job(self._scoring.work(candidate), "selection", trainings, fingerprint)
             waiting[self._executor.submit(job)] = candidate
         while waiting:
             self._progress.update(doing=f"selecting, {len(waiting)} to go")
@@ -338,20 +243,18 @@ class Experiment:
             for future in done:
                 self._record_selection(waiting.pop(future), future.result())
 
-    def _finalists(self) -> Sequence[Candidate]:
+    def _finalists(self, seeds: Sequence[Candidate]) -> Sequence[Candidate]:
         """The best programs of the search and all seeds that were scored, each once.
 
         Programs whose training was stopped early are left out, unless all were.
         """
-        everybody = self._store.candidates()
-        ranked = self._strategy.best(len(everybody))
+        ranked = self._strategy.best(self._asking.places)
         fittest: dict[str, Candidate] = {}
         bred = [candidate for candidate in ranked if candidate.request is not None]
         whole = [c for c in bred if c.evaluation is not None and not c.evaluation.stopped]
         for candidate in whole or bred:
             fittest.setdefault(candidate.program, candidate)
         children = list(fittest.values())[: self._settings.finalists]
-        seeds = [c for c in everybody if c.request is None]
         chosen = {candidate.index: candidate for candidate in [*seeds, *children]}
         return [c for c in chosen.values() if c.evaluation is not None and c.evaluation.scored]
 
@@ -361,21 +264,6 @@ class Experiment:
             metrics = self._problem.metrics(evaluation, candidate.evaluation.facts)
             evaluation = dataclasses.replace(evaluation, metrics=metrics)
         selection.record(self._store, candidate, evaluation)
-
-
-def _timed(proposals: Sequence[Proposal], seconds: float) -> Sequence[Proposal]:
-    """Shares the time of a request among its replies, where the proposer does not tell theirs."""
-    if any(proposal.seconds for proposal in proposals):
-        return proposals
-    share = seconds / max(1, len(proposals))
-    return [dataclasses.replace(proposal, seconds=share) for proposal in proposals]
-
-
-def _unread(proposal: Proposal) -> Evaluation | None:
-    """Returns the rejection of a reply that holds no program, None for any other."""
-    if proposal.source or not proposal.note:
-        return None
-    return Evaluation("rejected", "static", proposal.note)
 
 
 def template_of(proposer: Proposer, settings: Settings) -> str:
@@ -398,11 +286,3 @@ def _refuse_broken(seeds: Sequence[Candidate]) -> None:
     for seed in seeds:
         if seed.evaluation is not None and seed.evaluation.stage in ("static", "trace", "failed"):
             raise UserError(f"seed {seed.name}: {seed.evaluation.reason}")
-
-
-def _identity(source: str, slot: Slot) -> str:
-    """Returns the program's identity, or the empty string where the text does not parse."""
-    try:
-        return slot.identity(source)
-    except ValueError:
-        return ""

@@ -28,7 +28,11 @@ class _Refused:
 
 
 class Mender:
-    """Sends refused replies back, up to a number of times each."""
+    """Sends refused replies back, up to a number of times each.
+
+    Attributes:
+      mends: whether it does so at all.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Mender:
         seed: int,
     ):
         """Takes how often a reply may be sent back, and who answers, judges and keeps."""
+        self.mends = repairs > 0
         self._repairs = repairs
         self._proposer = proposer
         self._scoring = scoring

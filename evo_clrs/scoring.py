@@ -58,10 +58,12 @@ class Scoring:
         self._stopping = stopping
         self._training: dict[Future[Evaluation], _Admitted] = {}
         self._twins: dict[int, list[_Admitted]] = {}
-        self._first_with: dict[str, int] = {}
+        self._first_with: dict[str, int] = {}  # by fingerprint
+        self._first_as: dict[str, int] = {}  # by program
         self._ended: dict[int, Candidate] = {}
         self._traced: dict[str, tuple[Work, float]] = {}  # by source, until they are admitted
-        for candidate in store.candidates():  # in order: the first with a function is kept
+        for candidate in store.candidates():  # in order: the first of a kind is kept
+            self._first_as.setdefault(candidate.program, candidate.index)
             self._remember(candidate)
 
     def score(self, candidates: Iterable[Candidate]) -> Sequence[Candidate]:
@@ -73,6 +75,7 @@ class Scoring:
         admitted = []
         for candidate in candidates:
             admitted.append(candidate)
+            self._first_as.setdefault(candidate.program, candidate.index)
             if candidate.evaluation is None:
                 self._admit(candidate)
                 self._collect(timeout=0.0)
@@ -87,7 +90,7 @@ class Scoring:
         try:
             static.check(source, self._problem.slot)
             started = time.monotonic()
-            known = self._store.find_program(self._problem.slot.identity(source)) is not None
+            known = self._problem.slot.identity(source) in self._first_as
             if not known and source not in self._traced:
                 work = self._read(source)
                 self._traced[source] = work, time.monotonic() - started
@@ -115,8 +118,8 @@ class Scoring:
         known = self._traced.pop(candidate.source, None)
         try:
             static.check(candidate.source, self._problem.slot)
-            first = self._store.find_program(candidate.program)
-            if first is not None and first < candidate.index:
+            first = self._first_as[candidate.program]
+            if first != candidate.index:
                 self._follow(_Admitted(candidate, None, cost, "duplicate_text"), first)
                 return
             started = time.monotonic()

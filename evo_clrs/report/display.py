@@ -67,15 +67,16 @@ class Display:
             self._print(self._line())
 
     def _show(self, finished: bool) -> None:
+        now = time.monotonic()
+        plain_seconds = HASTY_SECONDS if finished else QUIET_SECONDS
+        if now - self._last_line < (plain_seconds if self._live is None else DRAWING_SECONDS):
+            return
         with self._guard():
-            now = time.monotonic()
             if self._live is not None:
-                if now - self._last_line >= DRAWING_SECONDS:
-                    self._live.refresh()
-                    self._last_line = now
-            elif now - self._last_line >= (HASTY_SECONDS if finished else QUIET_SECONDS):
+                self._live.refresh()
+            else:
                 self._print(self._line())
-                self._last_line = now
+            self._last_line = now
 
     def _print(self, text: str) -> None:
         if not self._broken:

@@ -52,7 +52,7 @@ class Progress(Display):
           total: how many programs the run will look at, once that is known.
         """
         if doing is not None:
-            self._doing = line(doing, 80)
+            self._doing = doing
         if counts is not None:
             self.counts.update(counts)
         if best is not None:
@@ -92,7 +92,8 @@ class Progress(Display):
         grid = rich.table.Table.grid(padding=(0, 1))
         bar = rich.progress_bar.ProgressBar(self._total, self._done, width=24)
         grid.add_row(bar, rich.text.Text(self._numbers()))
-        grid.add_row(rich.text.Text(self._doing, style="dim"), rich.text.Text(self._result()))
+        doing = rich.text.Text(line(self._doing, 80), style="dim")
+        grid.add_row(doing, rich.text.Text(self._result()))
         return grid
 
     def _numbers(self) -> str:
@@ -109,4 +110,4 @@ class Progress(Display):
         return f"best {self._best}; {times}" if self._best else times
 
     def _line(self) -> str:
-        return f"{self._numbers()}; {self._result()}; {self._doing}"
+        return f"{self._numbers()}; {self._result()}; {line(self._doing, 80)}"

@@ -30,8 +30,11 @@ def _plain(value: Any) -> Any:
 
 
 # Made once: json.dumps with options would build an encoder for every call. Floats are written
-# by repr, which is exact; NaN and infinities by name.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
+# by repr, which is exact; NaN and infinities by name. Records are never circular.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_plain
+).encode
+_decode = json.JSONDecoder().raw_decode  # what `_encode` writes has no spaces around it
 
 
 def pack(text: str) -> Text:
@@ -57,7 +60,7 @@ def to_json(value: Any) -> Text:
 
 def from_json(text: Text) -> Any:
     """Returns what `to_json` was given, with lists for tuples."""
-    return json.loads(unpack(text))
+    return _decode(unpack(text))[0]
 
 
 def digest(text: str) -> bytes:

@@ -145,7 +145,8 @@ class Store:
     def record_request(self, request: Request, prompt: str) -> None:
         """Records what was asked, and the prompt built for it."""
         with self._step(f"request {request.index}") as connection:
-            row = rows.request_row(request, self._keep(prompt))
+            asked, *sources = self._keep(prompt, *(parent.source for parent in request.parents))
+            row = rows.request_row(request, asked)
             connection.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             connection.executemany(
                 "INSERT INTO parents VALUES (?, ?, ?, ?, ?)",
@@ -154,10 +155,12 @@ class Store:
                         request.index,
                         position,
                         rows.pack(parent.program),
-                        self._keep(parent.source),
+                        source,
                         rows.to_json(parent.metrics),
                     )
-                    for position, parent in enumerate(request.parents)
+                    for position, (parent, source) in enumerate(
+                        zip(request.parents, sources, strict=True)
+                    )
                 ],
             )
 
@@ -184,7 +187,7 @@ class Store:
             connection.executemany(
                 "INSERT INTO repairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (*rows.repair_row(r, self._keep(r.prompt)), *self._keep_proposal(r.proposal))
+                    (*rows.repair_row(r, *self._keep(r.prompt)), *self._keep_proposal(r.proposal))
                     for r in repairs
                 ],
             )
@@ -192,7 +195,7 @@ class Store:
     def record_candidate(self, candidate: Candidate) -> None:
         """Records a program with its provenance, and its evaluation if it has one already."""
         with self._step(f"candidate {candidate.index}") as connection:
-            row = rows.candidate_row(candidate, self._keep(candidate.source))
+            row = rows.candidate_row(candidate, *self._keep(candidate.source))
             connection.execute("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             if candidate.evaluation is not None:
                 self._insert_evaluation(candidate.index, candidate.evaluation)
@@ -379,17 +382,16 @@ class Store:
         except sqlite3.Error as error:
             raise files.explain(error, self._name) from error
 
-    def _keep(self, text: str) -> bytes:
-        """Keeps a text once and returns its key."""
-        key = rows.digest(text)
-        self._connection.execute(
-            "INSERT INTO texts VALUES (?, ?) ON CONFLICT DO NOTHING", (key, rows.pack(text))
-        )
-        return key
+    def _keep(self, *texts: str) -> list[bytes]:
+        """Keeps each text once and returns their keys."""
+        kept = [(rows.digest(text), rows.pack(text)) for text in texts]
+        self._connection.executemany("INSERT INTO texts VALUES (?, ?) ON CONFLICT DO NOTHING", kept)
+        return [key for key, _ in kept]
 
     def _keep_proposal(self, proposal: Proposal) -> rows.Row:
-        reply = self._keep(proposal.reply) if proposal.reply else None
-        return rows.proposal_row(proposal, self._keep(proposal.source), reply)
+        replied = (proposal.reply,) if proposal.reply else ()
+        source, *reply = self._keep(proposal.source, *replied)
+        return rows.proposal_row(proposal, source, reply[0] if reply else None)
 
     def _insert_evaluation(self, index: int, evaluation: Evaluation) -> None:
         if evaluation.stage not in STAGES:

@@ -330,9 +330,14 @@ def metric(candidate: Candidate, name: str) -> float:
     return metrics[name]
 
 
+def rank(candidate: Candidate) -> tuple[float, int]:
+    """Returns what sorts scored candidates, fittest first; ties go to the earlier one."""
+    return -fitness(candidate), candidate.index
+
+
 def fittest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Returns the fittest, fittest first; ties go to the earlier candidate."""
-    return heapq.nsmallest(count, candidates, key=lambda c: (-fitness(c), c.index))
+    """Returns the fittest, fittest first, see `rank`."""
+    return heapq.nsmallest(count, candidates, key=rank)
 
 
 def no_seed(seeds: Sequence[Candidate]) -> UserError:

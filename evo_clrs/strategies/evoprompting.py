@@ -4,13 +4,14 @@ References: Chen, Dohan, So, "EvoPrompting: Language Models for Code-Level Neura
 Search", NeurIPS 2023, https://arxiv.org/abs/2302.14838.
 """
 
+import bisect
 import collections
 import dataclasses
 import math
 from collections.abc import Sequence
 
 from evo_clrs.records import Candidate, Request
-from evo_clrs.strategies.base import fitness, fittest, is_scored, metric, no_seed
+from evo_clrs.strategies.base import fitness, fittest, is_scored, metric, no_seed, rank
 from evo_clrs.strategies.requests import Prompter, Prompting, check_choice, targets
 
 __all__ = ["EvoPrompting", "Options", "targets"]
@@ -84,8 +85,9 @@ class EvoPrompting(Prompter):
     def __init__(self, options: Options, seed: int):
         super().__init__(options, seed, options.seeds_in_history)
         self._seeds: Sequence[Candidate] = ()
-        self._kept: list[Candidate] = []
-        self._fresh: list[Candidate] = []  # of seeds and kept children, those not retired
+        # Both fittest first: rounds may be many, and sorting anew in each would take the longest.
+        self._history: list[Candidate] = []
+        self._fresh: list[Candidate] = []  # seeds and kept children, those not retired
         self._parents: Sequence[Candidate] = ()
         self._served: collections.Counter[str] = collections.Counter()  # requests as a parent
         self._fittest_of: dict[int, float] = {}
@@ -100,11 +102,11 @@ class EvoPrompting(Prompter):
 
     def best(self, count: int = 1) -> Sequence[Candidate]:
         """Returns up to `count` of the fittest of the history, fittest first."""
-        history = self._history
+        history: Sequence[Candidate] = self._history
         if not self.options.final_includes_parents:
             chosen = {parent.program for parent in self._parents} | self._served.keys()
             history = [c for c in history if c.program not in chosen]
-        return tuple(fittest(history, count))
+        return tuple(history[:count])
 
     def tuning_set(self) -> Sequence[Candidate]:
         """Returns the children of the last round, or m requests, that should tune the prompt.
@@ -123,10 +125,6 @@ class EvoPrompting(Prompter):
         self._keep([candidate for candidate in candidates if self._enters(candidate)])
         self._choose_parents()
 
-    @property
-    def _history(self) -> Sequence[Candidate]:
-        return [*self._seeds, *self._kept] if self.options.seeds_in_history else self._kept
-
     def _begin(self, seeds: Sequence[Candidate]) -> None:
         """Takes the scored seeds as the first parents."""
         limit = self.options.max_error if self.options.seeds_obey_max_error else math.inf
@@ -136,7 +134,9 @@ class EvoPrompting(Prompter):
         for seed in self._seeds:
             self._note_fitness(seed)
         self._parents = self._seeds
-        self._fresh.extend(self._seeds)
+        self._fresh = sorted(self._seeds, key=rank)
+        if self.options.seeds_in_history:
+            self._history = list(self._fresh)
 
     def _draw(self, index: int) -> Request:
         self._served.update({parent.program for parent in self._parents})
@@ -159,8 +159,10 @@ class EvoPrompting(Prompter):
             self._choose_parents()
 
     def _keep(self, candidates: Sequence[Candidate]) -> None:
-        self._kept.extend(candidates)
-        self._fresh.extend(candidates)
+        for candidate in candidates:
+            bisect.insort(self._history, candidate, key=rank)
+            if not self._retired(candidate):
+                bisect.insort(self._fresh, candidate, key=rank)
 
     def _enters(self, child: Candidate) -> bool:
         """Whether a child enters the history; also notes the fitness of its function."""
@@ -183,6 +185,7 @@ class EvoPrompting(Prompter):
         return self._served[candidate.program] >= self.options.prompts_per_round
 
     def _choose_parents(self) -> None:
-        self._fresh = [c for c in self._fresh if not self._retired(c)]
-        pool = self._fresh or self._history or self._seeds
-        self._parents = fittest(pool, self.options.survivors)
+        retired = {parent.program for parent in self._parents if self._retired(parent)}
+        self._fresh = [c for c in self._fresh if c.program not in retired]
+        count = self.options.survivors
+        self._parents = self._fresh[:count] or self._history[:count] or fittest(self._seeds, count)

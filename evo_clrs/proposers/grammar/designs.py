@@ -115,7 +115,7 @@ def propose(
     Raises:
       ValueError: `request.allowed` does not belong to the space.
     """
-    rules = _rules(space.name, space.places, request.allowed)
+    rules = _rules(space, request.allowed)
     named = {kind: rules.weights[kind] for kind in request.kinds if kind in rules.weights}
     designs, best = _parents(request, space)
     draw = _Draw(rules, named, designs, best)
@@ -305,12 +305,11 @@ def _moved_in(choices: Choices, rules: _Rules, rng: random.Random) -> Choices:
 
 
 @functools.lru_cache(maxsize=256)
-def _rules(
-    space_name: str, places: tuple[Place, ...], allowed: tuple[tuple[str, ...], ...]
-) -> _Rules:
+def _rules(space: Space, allowed: tuple[tuple[str, ...], ...]) -> _Rules:
     """Returns what a request allows; most requests of a run allow the same."""
+    places = space.places
     numbers = _allowed_numbers(places, allowed)
-    tests = _tests(TRAITS[space_name]) if space_name in TRAITS else {}
+    tests = _tests(TRAITS[space.name]) if space.name in TRAITS else {}
     tests["replace"] = lambda old, new: True
     moves = {}
     for kind, test in tests.items():
