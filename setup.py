@@ -13,7 +13,7 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
     package_data={
-        "evo_clrs": ["proposers/templates/*.jinja"],
+        "evo_clrs": ["proposers/templates/*.jinja", "proposers/embedded/model/*"],
         "launch": ["presets/*.flags"],
     },
     install_requires=[
@@ -40,7 +40,7 @@ setup(
     extras_require={
         "gpu": ["jax[cuda12]>=0.10,<0.12"],
         "tpu": ["jax[tpu]>=0.10,<0.12"],
-        "lm": ["torch==2.13.0", "transformers>=5.0", "peft>=0.18"],
+        "lm": ["torch==2.13.0", "transformers>=5.0", "peft>=0.18", "tokenizers>=0.22"],
         "dev": [
             # The tests start transformers' own server where the extra lm is installed.
             "fastapi>=0.115",

@@ -69,6 +69,17 @@ def normal_form(source: str) -> str:
     return ast.unparse(ast.fix_missing_locations(_normalise(parse(source))))
 
 
+def bare(source: str) -> str:
+    """Returns the program without comments, docstrings and formatting, its names as they are.
+
+    Raises:
+      ValueError: see `parse`.
+    """
+    tree = parse(source)
+    _drop_idle_statements(tree)
+    return ast.unparse(tree) + "\n"
+
+
 def identity(source: str) -> str:
     """Returns the identity of a program: 16 hexadecimal digits of a hash of its normal form.
 

@@ -86,9 +86,14 @@ class Local:
     with the batch's first sample, and the time of a batch is shared alike.
     """
 
-    prompt = "paper"
-
-    def __init__(self, place: str, options: Options, folder: Path | None = None, name: str = "hf"):
+    def __init__(
+        self,
+        place: str,
+        options: Options,
+        folder: Path | None = None,
+        name: str = "hf",
+        prompt: str = "paper",
+    ):
         """Names the model; it is loaded when it is first asked.
 
         Args:
@@ -96,8 +101,10 @@ class Local:
           options: how it is run.
           folder: the run folder, where soft prompts are kept; None where there are none.
           name: what `--lm` calls it.
+          prompt: the template that suits it.
         """
         self.name = name
+        self.prompt = prompt
         self._place = place
         self._options = options
         self._soft_prompts = None if folder is None else folder / "soft_prompt"
@@ -144,11 +151,29 @@ class Local:
                 options.soft_prompt_batch,
                 options.soft_prompt_learning_rate,
             )
-            made = [_example(tokenizer, prompt, program, slot) for prompt, program in told]
+            made = [example(tokenizer, prompt, program, slot) for prompt, program in told]
             key = randomness.seed_for(seed, "tuning", step)
             tuning.tune(model, made, schedule, key, self._soft_prompt, folder)
         if folder.exists():
             self._soft_prompt = folder
+
+    def loss(self, examples: Sequence[tuple[str, str]], slot: slots.Slot) -> float:
+        """Returns the mean negative log-likelihood of a token of programs, in nats.
+
+        Args:
+          examples: the prompt of each program, and its source.
+          slot: what they fill.
+        """
+        import torch
+
+        from evo_clrs.proposers import tuning
+
+        model, tokenizer = self._load()
+        made = [example(tokenizer, prompt, program, slot) for prompt, program in examples]
+        soft = self._vectors()
+        with torch.inference_mode():
+            losses = [float(tuning.loss(model, one, soft)) * len(one.program) for one in made]
+        return sum(losses) / sum(len(one.program) for one in made)
 
     def propose(
         self, request: records.Request, slot: slots.Slot, prompt: str, seed: int
@@ -267,14 +292,22 @@ def make(place: str, options: Options, folder: Path | None) -> Local:
     """
     if not place:
         raise UserError("--lm=hf needs a model: --lm=hf:FOLDER_OR_ID")
-    needed = ("torch", "transformers", *(["peft"] if options.tune_lm else []))
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"--lm=hf needs {' and '.join(missing)}: pip install -e '.[lm]'")
+    check_installed("hf", options)
     named_as_path = place.startswith((".", "/", "~")) or place.count("/") > 1
     if (named_as_path or Path(place).exists()) and not (Path(place) / "config.json").is_file():
         raise UserError(f"--lm=hf:{place}: no model there, there is no config.json")
     return Local(place, options, folder)
+
+
+def check_installed(name: str, options: Options) -> None:
+    """Raises UserError, naming the proposer, where a package that it needs is missing."""
+    needed = ("torch", "transformers", *(["peft"] if options.tune_lm else []))
+    missing = [package for package in needed if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UserError(
+            f"--lm={name} needs {' and '.join(missing)}: pip install -e '.[lm]'; --lm=grammar "
+            "needs nothing more"
+        )
 
 
 def load(place: str, options: Options) -> tuple[Any, Any]:
@@ -315,7 +348,7 @@ def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], b
     return tokens, prompt.endswith(slot.opening)
 
 
-def _example(tokenizer: Any, prompt: str, program: str, slot: slots.Slot) -> Any:
+def example(tokenizer: Any, prompt: str, program: str, slot: slots.Slot) -> Any:
     """Returns a program with its prompt, as tokens, as sampling would have them."""
     from evo_clrs.proposers import tuning
 

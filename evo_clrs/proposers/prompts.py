@@ -2,15 +2,17 @@
 
 Templates are Jinja files in the folder `templates`; `--prompt` chooses the one by which programs
 are asked for, and may name a file of one's own. `paper` is EvoPrompting's few-shot prompt and ends
-with the opening of the definition, for a model to go on with. `chat` is for models that follow
-instructions. Requests to improve are GENIUS's (`improve`) and requests for principles LAPT's
-(`principles`), whatever `--prompt` says.
+with the opening of the definition, for a model to go on with; `bare` is the same with parents that
+are stripped of comments and formatting, for small models, which read little at a time. `chat` is
+for models that follow instructions. Requests for principles are LAPT's (`principles`), whatever
+`--prompt` says, and requests to improve GENIUS's (`improve`) but with `bare`, which has no words.
 
 A template is given: `request` (`records.Request`), `slot` (`slots.Slot`), `opening` (the slot's,
 without its line end), `parents` (sources stripped), `scored` (those of them with an accuracy),
 `choices` (of a slot with a design space: places and options, places with equal options together),
 `rejections` (the last refused programs, each with source and reason), and the filters `header`
-(metrics as the paper's docstring), `told` (metrics as text by name) and `comment`.
+(metrics as the paper's docstring), `told` (metrics as text by name), `comment` and `bare` (a
+program without comments and formatting). A template may extend a packaged one.
 
 References: Chen, Dohan, So, "EvoPrompting: Language Models for Code-Level Neural Architecture
 Search", NeurIPS 2023, https://arxiv.org/abs/2302.14838; Zheng et al., "Can GPT-4 Perform Neural
@@ -28,15 +30,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+import jinja2.meta
 import jinja2.sandbox
 
+from evo_clrs import program
 from evo_clrs.errors import UserError
-from evo_clrs.records import Request
+from evo_clrs.records import Parent, Request
 from evo_clrs.slots import Slot
 from evo_clrs.spaces import Space
 
 FOLDER = Path(__file__).parent / "templates"
-PACKAGED = ("paper", "chat")  # what `--prompt` may name; all else is a file
+PACKAGED = ("paper", "bare", "chat")  # what `--prompt` may name; all else is a file
 
 _ROLE = re.compile(r"^<\|(system|user|assistant)\|>\n", re.MULTILINE)
 
@@ -79,10 +83,13 @@ class Prompts:
         Raises:
           UserError: it is no template; the message names its line.
         """
-        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._name = name
+        environment = _environment(name not in PACKAGED)
         with _explained(name):
-            self._program = _environment(name not in PACKAGED).from_string(text)
+            self._program = environment.from_string(text)
+            others = jinja2.meta.find_referenced_templates(environment.parse(text))
+            texts = [text, *(_text(other) for other in others if other)]
+        self.digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
     def build(self, request: Request, slot: Slot, rejections: Sequence[Rejection] = ()) -> str:
         """Returns the prompt of a request.
@@ -90,10 +97,11 @@ class Prompts:
         Raises:
           UserError: the template asks for something that there is not.
         """
-        own = request.operation in ("improve", "principles")
+        wordless = self._name == "bare" and request.operation == "improve"
+        own = request.operation in ("improve", "principles") and not wordless
         template = _packaged(request.operation) if own else self._program
         parents = [
-            dataclasses.replace(parent, source=_without_roles(parent.source.strip()))
+            Parent(parent.program, _shown(parent.source), parent.metrics)
             for parent in request.parents
         ]
         with _explained(request.operation if own else self._name):
@@ -186,6 +194,13 @@ def _without_roles(text: str) -> str:
     return _ROLE.sub(lambda match: " " + match[0], text + "\n")[:-1]
 
 
+@functools.lru_cache(maxsize=256)
+def _shown(source: str) -> str:
+    """Returns a program as prompts show it; a parent is shown many times."""
+    return _without_roles(source.strip())
+
+
+@functools.lru_cache(maxsize=8)
 def _choices(space: Space) -> Sequence[_Choice]:
     """Returns places and options of a space, in its order, places with equal options together."""
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -199,6 +214,15 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}".rstrip() for line in text.splitlines())
 
 
+@functools.lru_cache(maxsize=256)
+def _bare(source: str) -> str:
+    """Returns a program's code alone; what is no program stays as it is."""
+    try:
+        return program.bare(source).strip()
+    except ValueError:
+        return source
+
+
 @functools.lru_cache(maxsize=2)
 def _environment(sandboxed: bool) -> jinja2.Environment:
     """Returns what templates are read by; a file of one's own runs in Jinja's sandbox."""
@@ -209,14 +233,23 @@ def _environment(sandboxed: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # prompts are plain text
+        loader=jinja2.FileSystemLoader(FOLDER),
     )
-    environment.filters.update({"header": header, "told": told, "comment": _comment})
+    filters = {"header": header, "told": told, "comment": _comment, "bare": _bare}
+    environment.filters.update(filters)
     return environment
 
 
 @functools.lru_cache(maxsize=8)
 def _packaged(name: str) -> jinja2.Template:
-    return _environment(False).from_string((FOLDER / f"{name}.jinja").read_text(encoding="utf-8"))
+    return _environment(False).from_string(_text(f"{name}.jinja"))
+
+
+def _text(file: str) -> str:
+    try:
+        return (FOLDER / file).read_text(encoding="utf-8")
+    except OSError:
+        raise LookupError(f"there is no packaged template {file}") from None
 
 
 @contextlib.contextmanager

@@ -101,13 +101,26 @@ def vectors(folder: Path) -> torch.Tensor:
     return safetensors.torch.load_file(str(folder / _WEIGHTS))["prompt_embeddings"]
 
 
-def loss(model: Any, example: Example) -> torch.Tensor:
-    """Returns the mean negative log-likelihood of a program's tokens, in nats."""
+def loss(model: Any, example: Example, soft: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns the mean negative log-likelihood of a program's tokens, in nats.
+
+    Args:
+      model: a causal model.
+      example: program and prompt.
+      soft: vectors that stand before the prompt, [length, width], where the model does not add its
+        own; None for none.
+    """
     tokens = torch.tensor([[*example.prompt, *example.program]], device=model.device)
     labels = tokens.clone()
     labels[:, : len(example.prompt)] = -100  # not learnt
-    mask = torch.ones_like(tokens)
-    return model(input_ids=tokens, attention_mask=mask, labels=labels).loss
+    if soft is None:
+        mask = torch.ones_like(tokens)
+        return model(input_ids=tokens, attention_mask=mask, labels=labels).loss
+    embedded = model.get_input_embeddings()(tokens)
+    vectors_ = soft.to(embedded)[None]
+    unread = labels.new_full((1, vectors_.shape[1]), -100)
+    read = torch.cat([vectors_, embedded], dim=1)
+    return model(inputs_embeds=read, labels=torch.cat([unread, labels], dim=1)).loss
 
 
 def _train(tuned: Any, examples: Sequence[Example], schedule: Schedule, seed: int) -> None:

@@ -1,0 +1,1 @@
+"""How the packaged language model is made: its corpus, its tokenizer, its training."""

@@ -1,0 +1,218 @@
+"""Measures a language model as a proposer: what traces, what is new, whether sizes are as asked.
+
+  python -m launch.measure_lm --lm=embedded --work=FOLDER --out=FIGURES.json
+
+Prompts are built from pairs of programs that the model never saw: children that the grammar makes
+in chunks beyond those of the corpus, neither seeds nor in the corpus. Each asks for a parameter
+count between 0.7 and 1.3 of the smaller parent's. Samples go through static gate and jail. One is
+new if its fingerprint is neither a parent's nor that of a program of the corpus in FOLDER with as
+many parameters. FOLDER is what `launch.pretrain_lm --out` made.
+"""
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich.console
+import rich.table
+from absl import flags
+from scipy import stats
+
+from evo_clrs import program, programs, proposers, randomness
+from evo_clrs.errors import Rejected
+from evo_clrs.gates import mlir, static
+from evo_clrs.gates.fingerprint import fingerprint
+from evo_clrs.jail.jail import Jail
+from evo_clrs.proposers import local, prompts
+from evo_clrs.proposers.grammar.parameters import count_parameters
+from evo_clrs.proposers.pretraining import corpus, examples
+from evo_clrs.records import Graph, Request, make_size
+from evo_clrs.slots import SLOTS
+from launch import cli, options, pretrain_lm
+
+LM = flags.DEFINE_string("lm", "embedded", "The model: embedded, or hf:FOLDER_OR_ID.")
+PROMPT = flags.DEFINE_string("prompt", "", "Template of the prompts; empty for the model's own.")
+WORK = flags.DEFINE_string("work", "", "Folder with the corpus that the model learnt from.")
+RESULT = flags.DEFINE_string("result", "", "JSON file for the figures, none if empty.")
+SLOTS_ = flags.DEFINE_list("slots", ["processor", "triplet", "network"], "Slots to measure.")
+PROMPTS = flags.DEFINE_integer("prompts", 16, "Prompts for each slot.")
+SAMPLES = flags.DEFINE_integer("samples", 4, "Samples of each prompt.")
+TEMPERATURE = flags.DEFINE_float("temperature", 0.8, "Temperature of the samples.")
+MEASURE_SEED = flags.DEFINE_integer("measure_seed", 0, "Seed of prompts and samples.")
+
+_SHARES = (0.7, 1.3)
+_AROUND = 4  # of the surroundings: Prim's algorithm at width 16, as in the laptop preset
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures each slot and prints a table."""
+    cli.expect_no_arguments(arguments)
+    if not WORK.value or PROMPTS.value < 1 or SAMPLES.value < 1:
+        raise flags.Error("give --work=FOLDER, and --prompts and --samples of 1 or more")
+    folder = Path(WORK.value)
+    lm: Any = proposers.make(LM.value, options.read(local.Options))
+    results = {}
+    for name in SLOTS_.value:
+        around = pretrain_lm.surroundings(name, folder)
+        known = _Known(name, around[min(_AROUND, len(around) - 1)], folder / "corpus")
+        with Jail() as jail:
+            results[name] = _measure(lm, known, jail)
+        print(f"{name}: {json.dumps(results[name])}", flush=True)
+    _show(results)
+    if RESULT.value:
+        Path(RESULT.value).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+class _Known:
+    """The programs of a slot that a model learnt from, and what may be asked beyond them."""
+
+    def __init__(self, name: str, around: examples.Surroundings, folder: Path):
+        self.slot = SLOTS[name]
+        self.around = around
+        self.size = make_size(**{**around.sizes, "B": 2})
+        numbers = sorted(int(path.stem.partition("-")[2]) for path in folder.glob(f"{name}-*"))
+        learnt = [number for number in numbers if number < corpus.HELD_OUT]
+        if not learnt:
+            raise flags.Error(f"--work: {folder} holds no programs of slot {name}")
+        sources = list(programs.seeds(name).values())
+        for made in corpus.make(folder, {name: learnt}):
+            sources += [family.child for family in made]
+        self.identities = {program.identity(source) for source in sources}
+        self._by_count: dict[int | None, list[str]] = {}
+        for source in sources:
+            count = count_parameters(source, self.slot, dict(self.size))
+            self._by_count.setdefault(count, []).append(source)
+        self._prints: dict[str, str] = {}
+        self.looked_at = 0
+
+    def requests(self) -> Iterator[Request]:
+        """Yields what is asked, endlessly, of parents that were not learnt from."""
+        chunk, index = corpus.HELD_OUT + MEASURE_SEED.value, 0
+        while True:
+            for family in corpus.families(self.slot, chunk):
+                asked = examples.request(family, self.around, MEASURE_SEED.value, chunk, index)
+                fresh = (program.identity(source) for source in family.parents)
+                if asked is None or not self.identities.isdisjoint(fresh):
+                    continue
+                rng = randomness.generator(MEASURE_SEED.value, "asked size", index)
+                least = min(parent.metrics["num_params"] for parent in asked.parents)
+                wanted = max(100, round(least * rng.uniform(*_SHARES) / 100) * 100)
+                yield Request(
+                    index=index,
+                    round=0,
+                    parents=asked.parents,
+                    targets={**asked.targets, "num_params": wanted},
+                    temperatures=(TEMPERATURE.value,) * SAMPLES.value,
+                )
+                index += 1
+            chunk += 1
+
+    def holds(self, print_: str, count: int, jail: Jail) -> bool:
+        """Whether a program of the corpus with so many parameters has this fingerprint."""
+        for source in (*self._by_count.get(count, ()), *self._by_count.get(None, ())):
+            if source not in self._prints:
+                self.looked_at += 1
+                self._prints[source] = self.print_of(source, jail)[0]
+            if self._prints[source] == print_:
+                return True
+        return False
+
+    def print_of(self, source: str, jail: Jail) -> tuple[str, int]:
+        """Returns fingerprint and parameter count of a program, "" if it does not trace."""
+        try:
+            graph = jail.trace(self.slot, source, (self.size,))
+            return fingerprint(mlir.read_graph(graph)), _parameters(graph)
+        except Rejected:
+            return "", 0
+
+
+def _parameters(graph: Graph) -> int:
+    return sum(math.prod(parameter.shape) for parameter in graph.parameters)
+
+
+def _measure(lm: Any, known: _Known, jail: Jail) -> Mapping[str, Any]:
+    template = prompts.load(PROMPT.value or lm.prompt)
+    seconds, asked, got, least = 0.0, [], [], []
+    reasons: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    prints: set[str] = set()
+    requests = known.requests()
+    for _ in range(PROMPTS.value):
+        request = next(requests)
+        prompt = template.build(request, known.slot)
+        if not found:
+            lm.propose(request, known.slot, prompt, 1)  # loads the model
+        started = time.monotonic()
+        proposals = lm.propose(request, known.slot, prompt, MEASURE_SEED.value)
+        seconds += time.monotonic() - started
+        parents = {known.print_of(parent.source, jail)[0] for parent in request.parents}
+        for proposal in proposals:
+            found["samples"] += 1
+            try:
+                static.check(proposal.source, known.slot)
+                graph = jail.trace(known.slot, proposal.source, (known.size,))
+            except Rejected as rejection:
+                reasons[f"{rejection.stage}: {proposal.note or rejection.reason}"[:90]] += 1
+                continue
+            found["trace"] += 1
+            count = _parameters(graph)
+            print_ = fingerprint(mlir.read_graph(graph))
+            new = print_ not in parents and not known.holds(print_, count, jail)
+            found["new"] += new
+            found["of parents"] += print_ in parents
+            found["distinct"] += new and print_ not in prints
+            prints.add(print_)
+            least.append(min(parent.metrics["num_params"] for parent in request.parents))
+            asked.append(request.targets["num_params"])
+            got.append(known.around.parameters + count)
+    return {
+        "samples": found["samples"],
+        **{name: found[name] / found["samples"] for name in ("trace", "new", "distinct")},
+        "of_parents": found["of parents"] / found["samples"],
+        "spearman": _correlation(asked, got),
+        "spearman_of_shares": _correlation(np.divide(asked, least), np.divide(got, least)),
+        "programs_a_second": found["samples"] / seconds,
+        "corpus_programs_traced": known.looked_at,
+        "reasons": dict(reasons.most_common(8)),
+    }
+
+
+def _correlation(asked: Any, got: Any) -> float:
+    """Returns the rank correlation, 0 where there is none to tell."""
+    told = float(stats.spearmanr(asked, got).statistic) if len(got) > 2 else 0.0
+    return 0.0 if math.isnan(told) else told
+
+
+def _show(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints the figures that the packaged model is held to."""
+    table = rich.table.Table(title=f"{LM.value} at temperature {TEMPERATURE.value:g}")
+    table.add_column("figure")
+    for name in results:
+        table.add_column(name, justify="right")
+    table.add_column("at least", justify="right")
+    for label, key, shown, bar in (
+        ("samples", "samples", "{:.0f}", ""),
+        ("trace", "trace", "{:.1%}", "70 %"),
+        ("new functions", "new", "{:.1%}", "50 %"),
+        ("new functions, each once", "distinct", "{:.1%}", ""),
+        ("a parent's function again", "of_parents", "{:.1%}", ""),
+        ("Spearman, parameters asked and got", "spearman", "{:.2f}", "0.60"),
+        ("the same, as shares of a parent's", "spearman_of_shares", "{:.2f}", ""),
+        ("programs a second", "programs_a_second", "{:.2f}", "1"),
+    ):
+        table.add_row(label, *(shown.format(result[key]) for result in results.values()), bar)
+    console = rich.console.Console()
+    console.print(table)
+    for name, result in results.items():
+        for reason, count in result["reasons"].items():
+            console.print(f"  {name}: {count} x {reason}", markup=False)
+
+
+if __name__ == "__main__":
+    options.define(local.Options)
+    cli.run_main(main, ("lm", "work", "slots", "prompts", "samples"))

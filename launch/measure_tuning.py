@@ -1,0 +1,187 @@
+"""Measures what soft prompt-tuning does: likelihood of a family of programs, and share of samples.
+
+  python -m launch.measure_tuning --lm=embedded --repeats=3 --result=FIGURES.json
+
+The family: processors that aggregate by means alone and have fewer than half of Triplet-GMPNN's own
+parameters. Prompts show one program of the family and one that is not, in either order, and ask for
+what a search would. The soft prompt is tuned on children of the family as after a round of a search
+(16 vectors, 5 epochs, batch 16, learning rate 0.1); prompts and programs that are measured are
+others than those tuned on. The control samples the same prompts with the same seeds, untuned.
+"""
+
+import dataclasses
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich.console
+import rich.table
+from absl import flags
+
+from evo_clrs import program, programs, proposers, randomness
+from evo_clrs.proposers import local, prompts
+from evo_clrs.proposers.grammar.parameters import count_parameters
+from evo_clrs.proposers.grammar.survey import survey_proposals
+from evo_clrs.records import Parent, Request
+from evo_clrs.slots import PROCESSOR
+from evo_clrs.strategies.requests import targets
+from launch import cli, options
+
+LM = flags.DEFINE_string("lm", "embedded", "The model: embedded, or hf:FOLDER_OR_ID.")
+PROMPT = flags.DEFINE_string("prompt", "", "Template of the prompts; empty for the model's own.")
+RESULT = flags.DEFINE_string("result", "", "JSON file for the figures, none if empty.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Repetitions, each with other programs and seeds.")
+TUNED_ON = flags.DEFINE_integer("tuned_on", 96, "Programs of the family that it is tuned on.")
+HELD_OUT = flags.DEFINE_integer("held_out", 32, "Programs of the family that it is measured on.")
+SAMPLES = flags.DEFINE_integer("samples", 4, "New samples of the prompt of each of these.")
+
+_SIZES = {"B": 2, "N": 4, "H": 16, "R": 4}
+_AROUND = 4_710  # parameters around the slot, of Prim's algorithm at width 16
+_WIDTH = "self.out_size"
+_OTHER = re.compile(r"jnp\.(max|min|sum|prod|einsum|matmul)\(|softmax|top_k")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """A child of the family, and what is asked for it."""
+
+    request: Request
+    child: str
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures each repetition and prints a table."""
+    cli.expect_no_arguments(arguments)
+    if min(REPEATS.value, TUNED_ON.value, HELD_OUT.value, SAMPLES.value) < 1:
+        raise flags.Error("--repeats, --tuned_on, --held_out and --samples are 1 or more")
+    results = []
+    for repeat in range(REPEATS.value):
+        results.append(_measure(repeat))
+        print(f"repetition {repeat}: {json.dumps(results[-1])}", flush=True)
+    _show(results)
+    if RESULT.value:
+        Path(RESULT.value).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def belongs(source: str) -> bool:
+    """Whether a processor is of the family."""
+    if "jnp.mean(" not in source or _OTHER.search(source):
+        return False
+    count = count_parameters(source, PROCESSOR, _SIZES)
+    return count is not None and count < _reference() / 2
+
+
+def _reference() -> int:
+    count = count_parameters(programs.load("processor")["triplet_gmpnn"], PROCESSOR, _SIZES)
+    assert count is not None
+    return count
+
+
+def _measure(repeat: int) -> dict[str, float]:
+    cases = _cases(TUNED_ON.value + HELD_OUT.value, repeat)
+    learnt, held = cases[: TUNED_ON.value], cases[TUNED_ON.value :]
+    with tempfile.TemporaryDirectory() as folder:
+        lm: Any = proposers.make(LM.value, options.read(local.Options), Path(folder))
+        template = prompts.load(PROMPT.value or lm.prompt)
+        asked = [(template.build(case.request, PROCESSOR), case.child) for case in held]
+        before = _share(lm, held, template, repeat), lm.loss(asked, PROCESSOR)
+        taught = [(template.build(case.request, PROCESSOR), case.child) for case in learnt]
+        lm.tune(1, taught, PROCESSOR, repeat)
+        after = _share(lm, held, template, repeat), lm.loss(asked, PROCESSOR)
+    return {
+        "loss_untuned": before[1],
+        "loss_tuned": after[1],
+        "share_untuned": before[0],
+        "share_tuned": after[0],
+    }
+
+
+def _cases(count: int, repeat: int) -> Sequence[_Case]:
+    """Returns children of the family with requests, each child once."""
+    pool, others = _programs(repeat)
+    rng = randomness.generator(repeat, "tuning cases")
+    cases: dict[str, _Case] = {}
+    chunk = 0
+    while len(cases) < count:
+        chunk += 1
+        proposed = survey_proposals(PROCESSOR, pool, 100, 10_000 * (repeat + 1) + chunk)
+        for parents, proposal in proposed:
+            related = [parent for parent in parents if belongs(parent)]
+            if not proposal.source or not related or not belongs(proposal.source):
+                continue
+            shown = [_parent(rng.choice(related), rng), _parent(rng.choice(others), rng)]
+            rng.shuffle(shown)
+            request = Request(
+                index=len(cases),
+                round=0,
+                parents=tuple(shown),
+                targets=targets(shown),
+                temperatures=(0.8,) * SAMPLES.value,
+            )
+            child = program.bare(proposal.source)
+            cases.setdefault(program.identity(child), _Case(request, child))
+    return list(cases.values())[:count]
+
+
+def _programs(repeat: int) -> tuple[dict[str, str], list[str]]:
+    """Returns programs of the family to start from, by name, and some that are not of it."""
+    packaged = programs.load("processor")
+    family = {}
+    for name in ("mpnn", "pgn"):
+        source = packaged[name].replace("jnp.max(", "jnp.mean(")
+        family[name] = source.replace(f"hk.nets.MLP([{_WIDTH}, {_WIDTH}])", f"hk.Linear({_WIDTH})")
+    assert all(map(belongs, family.values()))
+    children = survey_proposals(PROCESSOR, programs.seeds("processor"), 50, 20_000 + repeat)
+    known = [*packaged.values(), *(proposal.source for _, proposal in children)]
+    others = [
+        source
+        for source in known
+        if source and not belongs(source) and count_parameters(source, PROCESSOR, _SIZES)
+    ]
+    return family, others
+
+
+def _parent(source: str, rng: Any) -> Parent:
+    count = _AROUND + (count_parameters(source, PROCESSOR, _SIZES) or 0)
+    accuracy = round(rng.uniform(0.4, 0.9), 3)
+    return Parent("", source, {"num_params": count, "val_accuracy": accuracy})
+
+
+def _share(lm: Any, cases: Sequence[_Case], template: prompts.Prompts, seed: int) -> float:
+    """Returns the share of the family among new samples."""
+    found = [
+        belongs(proposal.source)
+        for case in cases
+        for proposal in lm.propose(
+            case.request, PROCESSOR, template.build(case.request, PROCESSOR), seed
+        )
+    ]
+    return sum(found) / len(found)
+
+
+def _show(results: Sequence[dict[str, float]]) -> None:
+    table = rich.table.Table(title=f"{LM.value}: a family of programs before and after tuning")
+    table.add_column("repetition")
+    for name in ("nats a token, untuned", "tuned", "share of samples, untuned", "tuned"):
+        table.add_column(name, justify="right")
+    keys = ("loss_untuned", "loss_tuned", "share_untuned", "share_tuned")
+    for number, result in enumerate(results):
+        table.add_row(str(number), *_row(result, keys))
+    means = {key: float(np.mean([result[key] for result in results])) for key in keys}
+    table.add_row("mean", *_row(means, keys))
+    rich.console.Console().print(table)
+
+
+def _row(result: dict[str, float], keys: Sequence[str]) -> list[str]:
+    return [
+        f"{result[key]:.4f}" if key.startswith("loss") else f"{result[key]:.1%}" for key in keys
+    ]
+
+
+if __name__ == "__main__":
+    options.define(local.Options)
+    cli.run_main(main, ("lm", "repeats", "tuned_on", "held_out", "samples"))

@@ -1,0 +1,167 @@
+"""Trains the language model that ships with the package, from scratch, on a CPU or a GPU.
+
+  python -m launch.pretrain_lm --out=FOLDER --workers=2
+
+Made are, in this order and each kept in FOLDER: a corpus of programs that the grammar operator
+proposes, a tokenizer, the model. What is there already is gone on from. FOLDER/model is what
+`--lm=hf:FOLDER/model --prompt=bare` loads; `python -m launch.measure_lm` says how good it is.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from evo_clrs import problems, programs
+from evo_clrs.jail.jail import Jail
+from evo_clrs.proposers.grammar.parameters import count_parameters
+from evo_clrs.proposers.pretraining import corpus, examples
+from evo_clrs.slots import SLOTS
+from launch import cli
+
+OUT = flags.DEFINE_string("out", "", "Folder for the corpus, checkpoints and the model.")
+CHUNKS = flags.DEFINE_list(
+    "chunks",
+    ["processor:40", "triplet:16", "network:14"],
+    f"How many chunks of {corpus.CHUNK} proposals of each slot are learnt from.",
+)
+WORKERS = flags.DEFINE_integer("workers", 1, "Processes that make the corpus.")
+VOCABULARY = flags.DEFINE_integer("vocabulary", 1536, "Tokens of the tokenizer.")
+EPOCHS = flags.DEFINE_integer("epochs", 4, "Times that every program is seen.")
+LAYERS = flags.DEFINE_integer("layers", 5, "Layers of the model.")
+WIDTH = flags.DEFINE_integer("width", 192, "Width of the model; its MLPs are three times as wide.")
+BATCH_TOKENS = flags.DEFINE_integer("batch_tokens", 8192, "Tokens of a batch, padding included.")
+LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-3, "Highest learning rate.")
+SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order and numbers.")
+MINUTES = flags.DEFINE_float("minutes", 0.0, "Stop after so long, to go on later; 0 for never.")
+DEVICE = flags.DEFINE_string("device", "auto", "cpu, cuda, or auto for the first accelerator.")
+
+_SLOTS = ("processor", "triplet", "network")
+
+# Models around the slots of CLRS whose sizes prompts tell of: tasks of every kind of output.
+_TASKS = ("bfs", "mst_prim", "insertion_sort", "graham_scan", "articulation_points")
+_WIDTHS = (16, 32, 64, 128)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Makes what is missing; returns 0 once the model is there."""
+    cli.expect_no_arguments(arguments)
+    chunks = _chunks(CHUNKS.value)
+    if not OUT.value or WORKERS.value < 1 or EPOCHS.value < 1 or VOCABULARY.value < 257:
+        raise flags.Error(
+            "give --out=FOLDER, --workers, --epochs of 1, --vocabulary of 257 or more"
+        )
+    folder = Path(OUT.value)
+    around = {slot: surroundings(slot, folder) for slot in chunks}
+    families: list[corpus.Family] = []
+    numbers = {slot: range(count) for slot, count in chunks.items()}
+    for made in corpus.make(folder / "corpus", numbers, WORKERS.value):
+        families += made
+        print(f"corpus: {len(families):,} programs", flush=True)
+    return 0 if _train(families, around, folder) else 1
+
+
+def surroundings(slot: str, folder: Path) -> Sequence[examples.Surroundings]:
+    """Returns models around a slot, which are counted once and kept in a folder."""
+    if slot == "network":
+        return [examples.Surroundings({"B": 1, "L": 40, "C": 10}, 0)]
+    path = folder / f"around_{slot}.json"
+    if not path.exists():
+        told = [_around(slot, task, width) for task in _TASKS for width in _WIDTHS]
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return [examples.Surroundings(entry["sizes"], entry["parameters"]) for entry in entries]
+
+
+def _around(slot: str, task: str, width: int) -> Mapping[str, Any]:
+    """Returns what is around a slot: all parameters of a seed's model but the seed's own."""
+    options = {
+        **{"task": task, "slot": slot, "hidden_size": width, "batch_size": 1, "cache": "none"},
+        **{"train_lengths": (4,), "validation_length": 4, "validation_count": 1, "train_count": 1},
+    }
+    problem = problems.make("clrs", options)
+    source = programs.seeds(slot)["triplet_gmpnn" if slot == "processor" else "v1_standard"]
+    sizes = dict(problem.sizes[0])
+    with Jail() as jail:
+        facts = problem.examine(jail.trace(problem.slot, source, problem.sizes))
+    own = count_parameters(source, SLOTS[slot], sizes)
+    assert own is not None
+    print(f"{task} at width {width}: {facts.parameters - own:,} parameters around", flush=True)
+    return {"sizes": sizes, "parameters": facts.parameters - own}
+
+
+def _train(
+    families: Sequence[corpus.Family],
+    around: Mapping[str, Sequence[examples.Surroundings]],
+    folder: Path,
+) -> bool:
+    """Trains and writes tokenizer and model; returns whether it came to the end."""
+    import torch
+    import transformers
+
+    from evo_clrs.proposers.pretraining import tokens, training
+
+    if (folder / "tokenizer" / "tokenizer.json").is_file():
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer")
+    else:
+        tokenizer = tokens.learn((family.child for family in families), VOCABULARY.value)
+        tokenizer.save_pretrained(folder / "tokenizer")
+    schedule = training.Schedule(
+        width=WIDTH.value,
+        layers=LAYERS.value,
+        inner=3 * WIDTH.value,
+        epochs=EPOCHS.value,
+        batch_tokens=BATCH_TOKENS.value,
+        learning_rate=LEARNING_RATE.value,
+        seed=SEED.value,
+        minutes=MINUTES.value,
+    )
+    device = DEVICE.value
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = training.build(tokenizer, schedule).to(device)
+    count = sum(weights.numel() for weights in model.parameters())
+    print(f"model: {count:,} parameters", flush=True)
+    started = time.monotonic()
+
+    def tell(progress: training.Progress) -> None:
+        seconds = time.monotonic() - started
+        print(
+            f"epoch {progress.epoch + 1} of {schedule.epochs}, batch {progress.batch} of "
+            f"{progress.batches}: loss {progress.loss:.3f}; {progress.tokens:,} tokens, "
+            f"{seconds / 60:.1f} min",
+            flush=True,
+        )
+
+    def of_epoch(epoch: int) -> Sequence[Any]:
+        return list(examples.examples(families, around, tokenizer, SEED.value, epoch))
+
+    done = training.train(model, of_epoch, schedule, folder, tell)
+    if done:
+        transformers.utils.logging.disable_progress_bar()
+        model.cpu().half().save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
+        (folder / "training.json").write_text(
+            json.dumps(dataclasses.asdict(schedule) | {"parameters": count}) + "\n"
+        )
+        print(f"model: {folder / 'model'}")
+    return done
+
+
+def _chunks(told: Sequence[str]) -> Mapping[str, int]:
+    chunks: dict[str, int] = {}
+    for entry in told:
+        slot, _, number = entry.partition(":")
+        if slot not in _SLOTS or not number.isdecimal():
+            raise flags.Error(f"--chunks takes SLOT:NUMBER of {', '.join(_SLOTS)}; got {entry!r}")
+        chunks[slot] = int(number)
+    return chunks
+
+
+if __name__ == "__main__":
+    cli.run_main(main, ("out", "chunks", "epochs", "workers", "minutes"))
