@@ -7,6 +7,7 @@ import pytest
 
 from evo_clrs import spaces, trials
 from evo_clrs.errors import UserError
+from evo_clrs.store import opening
 from evo_clrs.trials import Arm
 
 CELLS = [spaces.CELL.arch(choices) for choices in itertools.product(range(5), repeat=6)]
@@ -81,3 +82,24 @@ def test_a_problem_without_a_table_is_refused():
     clrs = Arm("random", "bfs", "clrs", {"task": "bfs"}, {}, (10,))
     with pytest.raises(UserError, match="problem clrs has no table"):
         trials.run_trial(clrs, seed=0)
+
+
+def test_a_looked_up_evaluation_takes_few_statements(table, monkeypatch):
+    """Statements are most of what such an evaluation costs, and can be counted on any machine."""
+    taken: list[str] = []
+    connect = opening.connect
+
+    def connect_and_count(name):
+        connection = connect(name)
+        connection.set_trace_callback(taken.append)
+        return connection
+
+    monkeypatch.setattr(opening, "connect", connect_and_count)
+    counts = []
+    for rounds in (10, 30):
+        taken.clear()
+        trials.run_trial(arm(table, rounds=rounds), seed=0)
+        counts.append(len(taken))
+    # Request, reply, candidate and evaluation, each with its begin and its end, take 15 without
+    # parents, and nothing is looked for that was never recorded; twins read who they follow.
+    assert (counts[1] - counts[0]) / 20 < 18

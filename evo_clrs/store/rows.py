@@ -230,4 +230,4 @@ def _read_evaluation(row: Row) -> Evaluation | None:
 
 
 def _read_cost(row: Row) -> Cost:
-    return Cost(**{name: _real(value) for name, value in zip(COSTS, row, strict=True)})
+    return Cost(*map(_real, row))

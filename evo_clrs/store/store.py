@@ -5,12 +5,11 @@ point leaves a prefix of the steps. What is read back equals what was written. A
 one thread of one process.
 """
 
-import contextlib
 import dataclasses
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,16 @@ from evo_clrs.records import (
     Repair,
     Request,
 )
-from evo_clrs.store import files, opening, rows, schema
+from evo_clrs.store import files, opening, rows, schema, steps
 from evo_clrs.store.opening import Identity
 
 _CANDIDATES = (
     f"SELECT {', '.join(rows.CANDIDATE + rows.EVALUATION + rows.COSTS)} FROM candidates "
     "JOIN texts ON digest = source LEFT JOIN evaluations ON candidate = id"
 )
+# Candidate, time, fitness and fingerprint stand beside what is read back.
+_MARKS = ", ".join("?" * (4 + len(rows.EVALUATION + rows.COSTS)))
+_INSERT_EVALUATION = f"INSERT INTO evaluations VALUES ({_MARKS})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +58,14 @@ class Store:
     ):
         """For `open`, `read` and `in_memory`; takes an open connection with its tables made."""
         self.folder = folder
+        self._name = "the run in memory" if folder is None else str(folder / files.DATABASE)
         self.identity: dict[str, Any] = opening.read_identity(connection)
         self._connection = connection
         self._version = schema.version(connection)
         self._lock = lock
+        # Most that is looked up was never recorded: what lies beyond these is not even looked for.
+        self._last_request = self._last("requests")
+        self._last_candidate = self._last("candidates")
 
     @classmethod
     def open(
@@ -163,6 +169,7 @@ class Store:
                     )
                 ],
             )
+        self._last_request = max(self._last_request, request.index)
 
     def record_proposals(self, request_index: int, proposals: Sequence[Proposal]) -> None:
         """Records all replies to a request at once, so that it is answered wholly or not."""
@@ -199,6 +206,7 @@ class Store:
             connection.execute("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             if candidate.evaluation is not None:
                 self._insert_evaluation(candidate.index, candidate.evaluation)
+        self._last_candidate = max(self._last_candidate, candidate.index)
 
     def record_evaluation(self, index: int, evaluation: Evaluation) -> None:
         """Records the outcome of the candidate with this index."""
@@ -222,6 +230,8 @@ class Store:
 
     def request(self, index: int) -> tuple[Request, str] | None:
         """Returns a request and its prompt, None if it was not recorded."""
+        if index > self._last_request:
+            return None
         plan = "plan" if self._version > 1 else "'{}'"
         found = self._query(
             f"SELECT id, round, targets, temperatures, instruction, {plan}, body FROM requests "
@@ -240,6 +250,8 @@ class Store:
 
     def proposals(self, request_index: int) -> tuple[Proposal, ...] | None:
         """Returns the replies to a request, None if it was not answered yet."""
+        if request_index > self._last_request:
+            return None
         asked = self._query("SELECT answers FROM requests WHERE id = ?", (request_index,))
         if not asked or asked[0][0] is None:
             return None
@@ -270,6 +282,8 @@ class Store:
 
     def candidate(self, index: int) -> Candidate | None:
         """Returns a candidate with its evaluation, None if it was not recorded."""
+        if index > self._last_candidate:
+            return None
         found = self._query(f"{_CANDIDATES} WHERE id = ?", (index,))
         return rows.read_candidate(found[0]) if found else None
 
@@ -353,34 +367,19 @@ class Store:
         """Returns the wall-clock seconds of work so far, over all resumes."""
         return self._query("SELECT wall_seconds FROM clock")[0][0]
 
-    @contextlib.contextmanager
-    def _step(self, what: str) -> Iterator[sqlite3.Connection]:
-        """One transaction: kept as a whole at the end, or undone as a whole."""
-        connection = self._connection
-        if connection.in_transaction:
-            raise ValueError(f"{what}: the store was opened to be read")
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.IntegrityError):
-                raise ValueError(f"{what}: recorded twice, or out of order ({error})") from error
-            if isinstance(error, sqlite3.Error):
-                raise files.explain(error, self._name) from error
-            raise
-
-    @property
-    def _name(self) -> str:
-        return "the run in memory" if self.folder is None else str(self.folder / files.DATABASE)
+    def _step(self, what: str) -> steps.Step:
+        return steps.Step(self._connection, what, self._name)
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise files.explain(error, self._name) from error
+
+    def _last(self, table: str) -> int:
+        """Returns the highest index that a table holds, -1 if it is empty."""
+        highest = self._query(f"SELECT max(id) FROM {table}")[0][0]
+        return -1 if highest is None else int(highest)
 
     def _keep(self, *texts: str) -> list[bytes]:
         """Keeps each text once and returns their keys."""
@@ -397,5 +396,4 @@ class Store:
         if evaluation.stage not in STAGES:
             raise ValueError(f"stage: expected one of {sorted(STAGES)}, got {evaluation.stage!r}")
         row = rows.evaluation_row(index, evaluation, time.time())
-        marks = ", ".join("?" * len(row))
-        self._connection.execute(f"INSERT INTO evaluations VALUES ({marks})", row)
+        self._connection.execute(_INSERT_EVALUATION, row)

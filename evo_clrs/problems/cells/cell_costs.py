@@ -42,12 +42,10 @@ def live_parameters(choices: Choices, data: str) -> int:
 
 def flops(choices: Choices, data: str) -> float:
     """Returns the multiply-adds of one forward pass of one image."""
-    side = _SIDES[data]
-    per_channel_pair = 0  # summed over the convolutions of a cell at every stage
+    per_channel_pair = 0  # summed over the convolutions of a cell
     for choice in choices:
         per_channel_pair += _KERNELS.get(CELL.operations[choice], 0) ** 2
-    stages = sum(_CELLS * width**2 * (side >> stage) ** 2 for stage, width in enumerate(_WIDTHS))
-    return float(per_channel_pair * stages + _outside_flops(data))
+    return float(per_channel_pair * _channel_pairs(data) + _outside_flops(data))
 
 
 def live_edges(choices: Choices) -> Sequence[int]:
@@ -75,13 +73,15 @@ def _live_edges(open_edges: tuple[bool, ...]) -> Sequence[int]:
 
 def _cell_parameters(choices: Choices, edges: Sequence[int]) -> int:
     """Returns the parameters on these edges, over all cells of the network."""
-    kernels = [_KERNELS.get(CELL.operations[choices[edge]], 0) for edge in edges]
-    return sum(_edge_parameters(kernel) for kernel in kernels if kernel)
+    return sum([_edge_parameters(choices[edge]) for edge in edges])
 
 
 @functools.cache
-def _edge_parameters(kernel: int) -> int:
+def _edge_parameters(choice: int) -> int:
     """Returns weights, scales and shifts of one edge in all cells of the network."""
+    kernel = _KERNELS.get(CELL.operations[choice])
+    if kernel is None:
+        return 0
     return sum(_CELLS * _convolution(width, width, kernel) for width in _WIDTHS)
 
 
@@ -103,6 +103,13 @@ def _outside_parameters() -> int:
 def head_parameters(data: str) -> int:
     """Returns the parameters of the last normalisation and the linear layer."""
     return 2 * _WIDTHS[-1] + (_WIDTHS[-1] + 1) * CLASSES[data]
+
+
+@functools.cache
+def _channel_pairs(data: str) -> int:
+    """Returns how often a kernel of an edge is applied, over channels, places and cells."""
+    side = _SIDES[data]
+    return sum(_CELLS * width**2 * (side >> stage) ** 2 for stage, width in enumerate(_WIDTHS))
 
 
 @functools.cache
