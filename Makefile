@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LM_STAMP := $(VENV)/.installed_lm
 PRESET ?= laptop
 ARGS ?=
 
@@ -30,10 +31,14 @@ format: $(STAMP)
 report: $(STAMP)
 	$(BIN)/python -m launch.report runs/$(PRESET) $(ARGS)
 
-lm: $(STAMP)
-	@echo "Adding torch, transformers and peft to $(VENV) (about 1 GB)."
+lm: $(LM_STAMP)
+
+$(LM_STAMP): $(STAMP)
+	@echo "Adding torch, transformers and peft to $(VENV) (once; 1 GB on disk with torch for CPUs,"
+	@echo "several with CUDA's libraries)."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint third_party/constraints.txt --editable ".[dev,lm]"
+	@touch $(LM_STAMP)
 
 $(STAMP): setup.py third_party/constraints.txt
 	@echo "Setting up $(VENV) with $(PYTHON) (once; about 1 GB is downloaded)."

@@ -1,6 +1,6 @@
 """Measures a language model as a proposer: what traces, what is new, whether sizes are as asked.
 
-  python -m launch.measure_lm --lm=embedded --work=FOLDER --out=FIGURES.json
+  python -m launch.measure_lm --lm=hf:FOLDER/model --prompt=bare --work=FOLDER --result=FIGURES.json
 
 Prompts are built from pairs of programs that the model never saw: children that the grammar makes
 in chunks beyond those of the corpus, neither seeds nor in the corpus. Each asks for a parameter
@@ -9,6 +9,8 @@ new if its fingerprint is neither a parent's nor that of a program of the corpus
 many parameters. FOLDER is what `launch.pretrain_lm --out` made.
 """
 
+import dataclasses
+import itertools
 import json
 import math
 import time
@@ -31,11 +33,11 @@ from evo_clrs.jail.jail import Jail
 from evo_clrs.proposers import local, prompts
 from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.pretraining import corpus, examples
-from evo_clrs.records import Graph, Request, make_size
+from evo_clrs.records import Request, make_size
 from evo_clrs.slots import SLOTS
 from launch import cli, options, pretrain_lm
 
-LM = flags.DEFINE_string("lm", "embedded", "The model: embedded, or hf:FOLDER_OR_ID.")
+LM = flags.DEFINE_string("lm", "", "The model: hf:FOLDER_OR_ID.")
 PROMPT = flags.DEFINE_string("prompt", "", "Template of the prompts; empty for the model's own.")
 WORK = flags.DEFINE_string("work", "", "Folder with the corpus that the model learnt from.")
 RESULT = flags.DEFINE_string("result", "", "JSON file for the figures, none if empty.")
@@ -52,8 +54,8 @@ _AROUND = 4  # of the surroundings: Prim's algorithm at width 16, as in the lapt
 def main(arguments: Sequence[str]) -> None:
     """Measures each slot and prints a table."""
     cli.expect_no_arguments(arguments)
-    if not WORK.value or PROMPTS.value < 1 or SAMPLES.value < 1:
-        raise flags.Error("give --work=FOLDER, and --prompts and --samples of 1 or more")
+    if not LM.value or not WORK.value or PROMPTS.value < 1 or SAMPLES.value < 1:
+        raise flags.Error("give --lm, --work=FOLDER, and --prompts and --samples of 1 or more")
     folder = Path(WORK.value)
     lm: Any = proposers.make(LM.value, options.read(local.Options))
     results = {}
@@ -117,69 +119,95 @@ class _Known:
         for source in (*self._by_count.get(count, ()), *self._by_count.get(None, ())):
             if source not in self._prints:
                 self.looked_at += 1
-                self._prints[source] = self.print_of(source, jail)[0]
+                self._prints[source] = self.print_of(source, jail)
+                if self.looked_at % 100 == 0:
+                    print(f"{self.looked_at} programs of the corpus traced", flush=True)
             if self._prints[source] == print_:
                 return True
         return False
 
-    def print_of(self, source: str, jail: Jail) -> tuple[str, int]:
-        """Returns fingerprint and parameter count of a program, "" if it does not trace."""
+    def print_of(self, source: str, jail: Jail) -> str:
+        """Returns the fingerprint of a program, "" if it does not trace."""
         try:
             graph = jail.trace(self.slot, source, (self.size,))
-            return fingerprint(mlir.read_graph(graph)), _parameters(graph)
+            return fingerprint(mlir.read_graph(graph))
         except Rejected:
-            return "", 0
+            return ""
 
 
-def _parameters(graph: Graph) -> int:
-    return sum(math.prod(parameter.shape) for parameter in graph.parameters)
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    """A sample that traces.
+
+    Attributes:
+      print_: its fingerprint.
+      parameters: of the program itself.
+      asked: parameters that were asked for, of the whole model.
+      least: of the smallest parent's model.
+      copied: whether it is the function of a parent.
+    """
+
+    print_: str
+    parameters: int
+    asked: float
+    least: float
+    copied: bool
 
 
 def _measure(lm: Any, known: _Known, jail: Jail) -> Mapping[str, Any]:
+    samples, reasons, seconds = _sampled(lm, known, jail)
+    count = PROMPTS.value * SAMPLES.value
+    asked = np.array([sample.asked for sample in samples])
+    least = np.array([sample.least for sample in samples])
+    got = np.array([known.around.parameters + sample.parameters for sample in samples])
+    told = {
+        "samples": count,
+        "trace": len(samples) / count,
+        "of_parents": sum(sample.copied for sample in samples) / count,
+        "spearman": _correlation(asked, got),
+        "spearman_of_shares": _correlation(asked / least, got / least),
+        "programs_a_second": count / seconds,
+        "reasons": dict(reasons.most_common(8)),
+    }
+    print(f"{known.slot.name}, before the corpus is looked at: {json.dumps(told)}", flush=True)
+    new = [
+        sample
+        for sample in samples
+        if not sample.copied and not known.holds(sample.print_, sample.parameters, jail)
+    ]
+    return told | {
+        "new": len(new) / count,
+        "distinct": len({sample.print_ for sample in new}) / count,
+        "corpus_programs_traced": known.looked_at,
+    }
+
+
+def _sampled(lm: Any, known: _Known, jail: Jail) -> tuple[list[_Sample], Counter[str], float]:
+    """Returns the samples that trace, why others do not, and the seconds that sampling took."""
     template = prompts.load(PROMPT.value or lm.prompt)
-    seconds, asked, got, least = 0.0, [], [], []
+    seconds, samples = 0.0, []
     reasons: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    prints: set[str] = set()
-    requests = known.requests()
-    for _ in range(PROMPTS.value):
-        request = next(requests)
+    for number, request in enumerate(itertools.islice(known.requests(), PROMPTS.value)):
         prompt = template.build(request, known.slot)
-        if not found:
-            lm.propose(request, known.slot, prompt, 1)  # loads the model
+        if not number:
+            lm.propose(request, known.slot, prompt, MEASURE_SEED.value + 1)  # loads the model
         started = time.monotonic()
         proposals = lm.propose(request, known.slot, prompt, MEASURE_SEED.value)
         seconds += time.monotonic() - started
-        parents = {known.print_of(parent.source, jail)[0] for parent in request.parents}
+        parents = {known.print_of(parent.source, jail) for parent in request.parents}
         for proposal in proposals:
-            found["samples"] += 1
             try:
                 static.check(proposal.source, known.slot)
                 graph = jail.trace(known.slot, proposal.source, (known.size,))
             except Rejected as rejection:
                 reasons[f"{rejection.stage}: {proposal.note or rejection.reason}"[:90]] += 1
                 continue
-            found["trace"] += 1
-            count = _parameters(graph)
             print_ = fingerprint(mlir.read_graph(graph))
-            new = print_ not in parents and not known.holds(print_, count, jail)
-            found["new"] += new
-            found["of parents"] += print_ in parents
-            found["distinct"] += new and print_ not in prints
-            prints.add(print_)
-            least.append(min(parent.metrics["num_params"] for parent in request.parents))
-            asked.append(request.targets["num_params"])
-            got.append(known.around.parameters + count)
-    return {
-        "samples": found["samples"],
-        **{name: found[name] / found["samples"] for name in ("trace", "new", "distinct")},
-        "of_parents": found["of parents"] / found["samples"],
-        "spearman": _correlation(asked, got),
-        "spearman_of_shares": _correlation(np.divide(asked, least), np.divide(got, least)),
-        "programs_a_second": found["samples"] / seconds,
-        "corpus_programs_traced": known.looked_at,
-        "reasons": dict(reasons.most_common(8)),
-    }
+            asked = request.targets["num_params"]
+            least = min(parent.metrics["num_params"] for parent in request.parents)
+            count = sum(math.prod(parameter.shape) for parameter in graph.parameters)
+            samples.append(_Sample(print_, count, asked, least, print_ in parents))
+    return samples, reasons, seconds
 
 
 def _correlation(asked: Any, got: Any) -> float:

@@ -1,6 +1,6 @@
 """Measures what soft prompt-tuning does: likelihood of a family of programs, and share of samples.
 
-  python -m launch.measure_tuning --lm=embedded --repeats=3 --result=FIGURES.json
+  python -m launch.measure_tuning --lm=hf:FOLDER --prompt=bare --repeats=3 --result=FIGURES.json
 
 The family: processors that aggregate by means alone and have fewer than half of Triplet-GMPNN's own
 parameters. Prompts show one program of the family and one that is not, in either order, and ask for
@@ -31,7 +31,7 @@ from evo_clrs.slots import PROCESSOR
 from evo_clrs.strategies.requests import targets
 from launch import cli, options
 
-LM = flags.DEFINE_string("lm", "embedded", "The model: embedded, or hf:FOLDER_OR_ID.")
+LM = flags.DEFINE_string("lm", "", "The model: hf:FOLDER_OR_ID.")
 PROMPT = flags.DEFINE_string("prompt", "", "Template of the prompts; empty for the model's own.")
 RESULT = flags.DEFINE_string("result", "", "JSON file for the figures, none if empty.")
 REPEATS = flags.DEFINE_integer("repeats", 3, "Repetitions, each with other programs and seeds.")
@@ -56,6 +56,8 @@ class _Case:
 def main(arguments: Sequence[str]) -> None:
     """Measures each repetition and prints a table."""
     cli.expect_no_arguments(arguments)
+    if not LM.value:
+        raise flags.Error("give --lm=hf:FOLDER_OR_ID")
     if min(REPEATS.value, TUNED_ON.value, HELD_OUT.value, SAMPLES.value) < 1:
         raise flags.Error("--repeats, --tuned_on, --held_out and --samples are 1 or more")
     results = []

@@ -1,4 +1,4 @@
-"""Trains the language model that ships with the package, from scratch, on a CPU or a GPU.
+"""Trains a small language model that writes programs, from scratch, on a CPU or a GPU.
 
   python -m launch.pretrain_lm --out=FOLDER --workers=2
 

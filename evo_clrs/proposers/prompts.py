@@ -11,8 +11,9 @@ A template is given: `request` (`records.Request`), `slot` (`slots.Slot`), `open
 without its line end), `parents` (sources stripped), `scored` (those of them with an accuracy),
 `choices` (of a slot with a design space: places and options, places with equal options together),
 `rejections` (the last refused programs, each with source and reason), and the filters `header`
-(metrics as the paper's docstring), `told` (metrics as text by name), `comment` and `bare` (a
-program without comments and formatting). A template may extend a packaged one.
+(metrics as the paper's docstring), `told` (metrics as text by name), `comment` and `bare` (parents
+without comments and formatting). A template may include a packaged one, and set `wordless` for it
+to leave out what is to be done in words.
 
 References: Chen, Dohan, So, "EvoPrompting: Language Models for Code-Level Neural Architecture
 Search", NeurIPS 2023, https://arxiv.org/abs/2302.14838; Zheng et al., "Can GPT-4 Perform Neural
@@ -113,6 +114,7 @@ class Prompts:
                 scored=[parent for parent in parents if "val_accuracy" in parent.metrics],
                 choices=() if slot.space is None else _choices(slot.space),
                 rejections=rejections,
+                wordless=False,
             )
 
 
@@ -214,6 +216,10 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}".rstrip() for line in text.splitlines())
 
 
+def _all_bare(parents: Sequence[Parent]) -> Sequence[Parent]:
+    return [dataclasses.replace(parent, source=_bare(parent.source)) for parent in parents]
+
+
 @functools.lru_cache(maxsize=256)
 def _bare(source: str) -> str:
     """Returns a program's code alone; what is no program stays as it is."""
@@ -235,7 +241,7 @@ def _environment(sandboxed: bool) -> jinja2.Environment:
         autoescape=False,  # prompts are plain text
         loader=jinja2.FileSystemLoader(FOLDER),
     )
-    filters = {"header": header, "told": told, "comment": _comment, "bare": _bare}
+    filters = {"header": header, "told": told, "comment": _comment, "bare": _all_bare}
     environment.filters.update(filters)
     return environment
 

@@ -1,1 +1,1 @@
-"""How the packaged language model is made: its corpus, its tokenizer, its training."""
+"""How a small language model of our own is made: its corpus, its tokenizer, its training."""

@@ -1,4 +1,4 @@
-"""The corpus of the packaged language model: children with the parents they were made from.
+"""The corpus of a small language model: children with the parents they were made from.
 
 The grammar operator proposes them as in a search that goes on from the seeds, up to five
 generations deep, see `grammar.survey`. They are cut into chunks, each from its own seed, which are
@@ -9,6 +9,7 @@ import ast
 import concurrent.futures
 import dataclasses
 import json
+import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,8 +51,13 @@ def make(
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(slot, chunk) for slot, numbers in chunks.items() for chunk in numbers]
-    with concurrent.futures.ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_chunk, [folder] * len(wanted), *zip(*wanted, strict=True))
+    arguments = [folder] * len(wanted), *zip(*wanted, strict=True)
+    if workers == 1:
+        yield from map(_chunk, *arguments)
+        return
+    spawning = multiprocessing.get_context("spawn")  # a fork would hang where JAX has threads
+    with concurrent.futures.ProcessPoolExecutor(workers, spawning) as pool:
+        yield from pool.map(_chunk, *arguments)
 
 
 def families(slot: Slot, chunk: int) -> Iterator[Family]:

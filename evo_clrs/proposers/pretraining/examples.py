@@ -1,4 +1,4 @@
-"""What the packaged language model learns from: families as prompts with numbers, and programs.
+"""What a small language model learns from: families as prompts with numbers, and programs.
 
 Prompts are written by the template that a search sends the model (`prompts`). Parameter counts are
 computed from the programs, at a width and in a surrounding model drawn for each example, and the

@@ -1,4 +1,4 @@
-"""The tokenizer of the packaged language model: byte pairs of program text, learnt from a corpus.
+"""The tokenizer of a small language model: byte pairs of program text, learnt from a corpus.
 
 Names of the program itself stand alone, and what is between two of them may grow into one token, so
 that ` = hk.Linear(self.out_size)(` is one where programs repeat it. Numbers of two digits and more

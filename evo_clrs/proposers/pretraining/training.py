@@ -1,4 +1,4 @@
-"""Trains the packaged language model from scratch; what was done is kept and gone on from."""
+"""Trains a small language model from scratch; what was done is kept and gone on from."""
 
 import dataclasses
 import os
