@@ -11,7 +11,6 @@ others than those tuned on. The control samples the same prompts with the same s
 
 import dataclasses
 import json
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from evo_clrs import program, programs, proposers, randomness
 from evo_clrs.proposers import local, prompts
 from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.grammar.survey import survey_proposals
+from evo_clrs.proposers.pretraining.means import SIZES, belongs
 from evo_clrs.records import Parent, Request
 from evo_clrs.slots import PROCESSOR
 from evo_clrs.strategies.requests import targets
@@ -39,10 +39,8 @@ TUNED_ON = flags.DEFINE_integer("tuned_on", 96, "Programs of the family that it 
 HELD_OUT = flags.DEFINE_integer("held_out", 32, "Programs of the family that it is measured on.")
 SAMPLES = flags.DEFINE_integer("samples", 4, "New samples of the prompt of each of these.")
 
-_SIZES = {"B": 2, "N": 4, "H": 16, "R": 4}
 _AROUND = 4_710  # parameters around the slot, of Prim's algorithm at width 16
 _WIDTH = "self.out_size"
-_OTHER = re.compile(r"jnp\.(max|min|sum|prod|einsum|matmul)\(|softmax|top_k")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,20 +65,6 @@ def main(arguments: Sequence[str]) -> None:
     _show(results)
     if RESULT.value:
         Path(RESULT.value).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def belongs(source: str) -> bool:
-    """Whether a processor is of the family."""
-    if "jnp.mean(" not in source or _OTHER.search(source):
-        return False
-    count = count_parameters(source, PROCESSOR, _SIZES)
-    return count is not None and count < _reference() / 2
-
-
-def _reference() -> int:
-    count = count_parameters(programs.load("processor")["triplet_gmpnn"], PROCESSOR, _SIZES)
-    assert count is not None
-    return count
 
 
 def _measure(repeat: int) -> dict[str, float]:
@@ -142,13 +126,13 @@ def _programs(repeat: int) -> tuple[dict[str, str], list[str]]:
     others = [
         source
         for source in known
-        if source and not belongs(source) and count_parameters(source, PROCESSOR, _SIZES)
+        if source and not belongs(source) and count_parameters(source, PROCESSOR, SIZES)
     ]
     return family, others
 
 
 def _parent(source: str, rng: Any) -> Parent:
-    count = _AROUND + (count_parameters(source, PROCESSOR, _SIZES) or 0)
+    count = _AROUND + (count_parameters(source, PROCESSOR, SIZES) or 0)
     accuracy = round(rng.uniform(0.4, 0.9), 3)
     return Parent("", source, {"num_params": count, "val_accuracy": accuracy})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evo_clrs import programs
-from launch import measure_tuning
+from evo_clrs.proposers.pretraining import means as family
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -42,9 +42,9 @@ def test_tuning_makes_the_family_likelier_than_it_was(tmp_path):
 
 def test_the_family_is_small_and_takes_means_alone():
     packaged = programs.load("processor")
-    assert not any(map(measure_tuning.belongs, packaged.values()))
+    assert not any(map(family.belongs, packaged.values()))
     means = packaged["mpnn"].replace("jnp.max(", "jnp.mean(")
-    assert not measure_tuning.belongs(means)  # of the right kind, and too large
+    assert not family.belongs(means)  # of the right kind, and too large
     small = means.replace("hk.nets.MLP([self.out_size, self.out_size])", "hk.Linear(self.out_size)")
-    assert measure_tuning.belongs(small)
-    assert not measure_tuning.belongs(small.replace("jnp.mean(", "jnp.sum("))
+    assert family.belongs(small)
+    assert not family.belongs(small.replace("jnp.mean(", "jnp.sum("))
