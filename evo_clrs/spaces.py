@@ -54,9 +54,7 @@ class Space(Protocol):
     places: tuple[Place, ...]
     about: str
 
-    def __hash__(self) -> int:
-        """Spaces are told apart by what they are, not by what they hold."""
-        ...
+    def __hash__(self) -> int: ...
 
     def read(self, source: str) -> Choices:
         """Returns the design of a program, without running it.

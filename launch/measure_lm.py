@@ -35,7 +35,7 @@ from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.pretraining import corpus, examples
 from evo_clrs.records import Request, make_size
 from evo_clrs.slots import SLOTS
-from launch import cli, options, pretrain_lm
+from launch import cli, options, surroundings
 
 LM = flags.DEFINE_string("lm", "", "The model: hf:FOLDER_OR_ID.")
 PROMPT = flags.DEFINE_string("prompt", "", "Template of the prompts; empty for the model's own.")
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     lm: Any = proposers.make(LM.value, options.read(local.Options))
     results = {}
     for name in SLOTS_.value:
-        around = pretrain_lm.surroundings(name, folder)
+        around = surroundings.surroundings(name, folder)
         known = _Known(name, around[min(_AROUND, len(around) - 1)], folder / "corpus")
         with Jail() as jail:
             results[name] = _measure(lm, known, jail)

@@ -16,12 +16,8 @@ from typing import Any
 
 from absl import flags
 
-from evo_clrs import problems, programs
-from evo_clrs.jail.jail import Jail
-from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.pretraining import corpus, examples
-from evo_clrs.slots import SLOTS
-from launch import cli
+from launch import cli, surroundings
 
 OUT = flags.DEFINE_string("out", "", "Folder for the corpus, checkpoints and the model.")
 CHUNKS = flags.DEFINE_list(
@@ -42,13 +38,9 @@ DEVICE = flags.DEFINE_string("device", "auto", "cpu, cuda, or auto for the first
 
 _SLOTS = ("processor", "triplet", "network")
 
-# Models around the slots of CLRS whose sizes prompts tell of: tasks of every kind of output.
-_TASKS = ("bfs", "mst_prim", "insertion_sort", "graham_scan", "articulation_points")
-_WIDTHS = (16, 32, 64, 128)
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Makes what is missing; returns 0 once the model is there."""
+def main(arguments: Sequence[str]) -> None:
+    """Makes what is missing."""
     cli.expect_no_arguments(arguments)
     chunks = _chunks(CHUNKS.value)
     if not OUT.value or WORKERS.value < 1 or EPOCHS.value < 1 or VOCABULARY.value < 257:
@@ -56,43 +48,14 @@ def main(arguments: Sequence[str]) -> int:
             "give --out=FOLDER, --workers, --epochs of 1, --vocabulary of 257 or more"
         )
     folder = Path(OUT.value)
-    around = {slot: surroundings(slot, folder) for slot in chunks}
+    around = {slot: surroundings.surroundings(slot, folder) for slot in chunks}
     families: list[corpus.Family] = []
     numbers = {slot: range(count) for slot, count in chunks.items()}
     for made in corpus.make(folder / "corpus", numbers, WORKERS.value):
         families += made
         print(f"corpus: {len(families):,} programs", flush=True)
-    return 0 if _train(families, around, folder) else 1
-
-
-def surroundings(slot: str, folder: Path) -> Sequence[examples.Surroundings]:
-    """Returns models around a slot, which are counted once and kept in a folder."""
-    if slot == "network":
-        return [examples.Surroundings({"B": 1, "L": 40, "C": 10}, 0)]
-    path = folder / f"around_{slot}.json"
-    if not path.exists():
-        told = [_around(slot, task, width) for task in _TASKS for width in _WIDTHS]
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(told) + "\n", encoding="utf-8")
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return [examples.Surroundings(entry["sizes"], entry["parameters"]) for entry in entries]
-
-
-def _around(slot: str, task: str, width: int) -> Mapping[str, Any]:
-    """Returns what is around a slot: all parameters of a seed's model but the seed's own."""
-    options = {
-        **{"task": task, "slot": slot, "hidden_size": width, "batch_size": 1, "cache": "none"},
-        **{"train_lengths": (4,), "validation_length": 4, "validation_count": 1, "train_count": 1},
-    }
-    problem = problems.make("clrs", options)
-    source = programs.seeds(slot)["triplet_gmpnn" if slot == "processor" else "v1_standard"]
-    sizes = dict(problem.sizes[0])
-    with Jail() as jail:
-        facts = problem.examine(jail.trace(problem.slot, source, problem.sizes))
-    own = count_parameters(source, SLOTS[slot], sizes)
-    assert own is not None
-    print(f"{task} at width {width}: {facts.parameters - own:,} parameters around", flush=True)
-    return {"sizes": sizes, "parameters": facts.parameters - own}
+    if not _train(families, around, folder):
+        print(f"stopped after --minutes={MINUTES.value:g}: the same command goes on")
 
 
 def _train(

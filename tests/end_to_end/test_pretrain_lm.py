@@ -32,7 +32,8 @@ def test_a_model_is_trained_gone_on_with_and_measured(tmp_path):
         *(f"--out={tmp_path}", "--chunks=network:1", "--vocabulary=400", "--epochs=1"),
         *("--layers=1", "--width=16", "--batch_tokens=4096"),
     ]
-    run("pretrain_lm", *flags, "--minutes=0.0001", code=1)
+    stopped = run("pretrain_lm", *flags, "--minutes=0.0001")
+    assert stopped.endswith("stopped after --minutes=0.0001: the same command goes on\n")
     assert (tmp_path / "checkpoint.pt").exists() and not (tmp_path / "model").exists()
     assert "parameters" in run("pretrain_lm", *flags)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {

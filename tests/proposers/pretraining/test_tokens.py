@@ -44,5 +44,5 @@ def test_numbers_are_read_digit_by_digit():
     )
 
 
-def test_the_end_is_one_token_that_text_cannot_hold_by_accident():
+def test_the_end_is_one_token():
     assert TOKENIZER.convert_tokens_to_ids(tokens.END) == TOKENIZER.eos_token_id
