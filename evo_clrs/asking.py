@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
 from evo_clrs.proposers import prompts
-from evo_clrs.proposers.base import Preparer, Proposer, Tuner
+from evo_clrs.proposers.base import Lesson, Preparer, Proposer, Tuner
 from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
 from evo_clrs.slots import Slot
@@ -128,13 +128,12 @@ class Asking:
         if self._tuner is None:
             return
         asked = [self._store.request(child.request or 0) for child in children]
-        examples = [
-            (recorded[1], child.source)
-            for child, recorded in zip(children, asked, strict=True)
-            if recorded is not None
+        lessons = [
+            Lesson(prompt, tuple(parent.source for parent in request.parents), child.source)
+            for child, (request, prompt) in zip(children, filter(None, asked), strict=True)
         ]
-        self._progress.update(doing=f"tuning {self._proposer.name} on {len(examples)} programs")
-        self._tuner.tune(step, examples, self._slot, self._seed)
+        self._progress.update(doing=f"tuning {self._proposer.name} on {len(lessons)} programs")
+        self._tuner.tune(step, lessons, self._slot, self._seed)
 
     def note_rejections(self, children: Sequence[Candidate]) -> None:
         """Keeps the last refused programs for the prompts to come."""

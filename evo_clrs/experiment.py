@@ -51,9 +51,11 @@ class Settings:
       least_at_rung: programs that must have been told at a rung before any is stopped there.
       repairs: how often a reply of a language model that is refused before training is sent back
         with the reason.
-      prompt: template of the prompts: paper, bare, chat, or a file; empty for what suits the
+      prompt: template of the prompts: paper, edits, chat, or a file; empty for what suits the
         proposer.
       rejections_shown: how many of the last refused programs a prompt may show, with the reasons.
+      max_scored: ask for no more once so many children were trained or looked up; a round that has
+        begun is ended. 0 for no such limit.
     """
 
     seed: int = 0
@@ -67,12 +69,13 @@ class Settings:
     repairs: int = 0
     prompt: str = ""
     rejections_shown: int = 3
+    max_scored: int = 0
 
     def __post_init__(self) -> None:
         for name in ("finalists", "selection_trainings", "lag"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
-        for name in ("repairs", "rejections_shown"):
+        for name in ("repairs", "rejections_shown", "max_scored"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name} must be 0 or more, got {getattr(self, name)}")
         if self.schedule not in SCHEDULES:
@@ -136,6 +139,7 @@ class Experiment:
             settings.seed,
         )
         self._learnt = 0
+        self._scored = 0
         self._clock = time.monotonic()
         self._summary_due = 0.0
 
@@ -166,14 +170,13 @@ class Experiment:
             raise stop
 
     def _go_by_rounds(self) -> None:
-        while requests := self._strategy.ask():
+        while not self._spent and (requests := self._strategy.ask()):
             if requests[0].operation == "principles":
                 self._learn(requests[0])
             else:
                 children = self._scoring.score(self._asking.children(requests))
                 self._strategy.tell(children)
-                self._stopping.tell(children)
-                self._asking.note_rejections(children)
+                self._note(children)
                 if self._asking.tunes:
                     self._asking.tune(requests[0].round + 1, self._strategy.tuning_set())
             self._end_round()
@@ -189,16 +192,26 @@ class Experiment:
         more = True
         while more or under_way:
             while more and len(under_way) < self._settings.lag:
-                request = strategy.ask_one()
+                request = None if self._spent else strategy.ask_one()
                 more = request is not None
                 if request is not None:
                     under_way.append(self._scoring.admit_all(self._asking.children([request])))
             if under_way:
                 children = self._scoring.finished(under_way.popleft())
                 strategy.tell_one(children)
-                self._stopping.tell(children)
-                self._asking.note_rejections(children)
+                self._note(children)
                 self._end_round()
+
+    @property
+    def _spent(self) -> bool:
+        return 0 < self._settings.max_scored <= self._scored
+
+    def _note(self, children: Sequence[Candidate]) -> None:
+        """Takes in what was told: for the rungs, for prompts to come, and for the budget."""
+        self._stopping.tell(children)
+        self._asking.note_rejections(children)
+        told = [child.evaluation for child in children if child.evaluation is not None]
+        self._scored += sum(each.stage in ("scored", "stopped") for each in told)
 
     def _learn(self, request: Request) -> None:
         """Tells a strategy the words it asked for, and records what it made of them."""

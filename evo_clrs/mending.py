@@ -94,22 +94,13 @@ class Mender:
     ) -> list[Repair]:
         assert isinstance(self._proposer, Repairer)
         parents = tuple(parent.source for parent in request.parents)
-        refusals = [
-            Refusal(
-                request=request,
-                sample=each.sample,
-                attempt=attempt,
-                prompt=prompts.repair(
-                    each.prompt,
-                    each.proposal.reply or each.proposal.source,
-                    each.proposal.source,
-                    each.reason,
-                    self._slot,
-                ),
-                programs=(each.proposal.source, *parents) if each.proposal.source else parents,
-            )
-            for each in refused
-        ]
+        refusals = []
+        for each in refused:
+            source = each.proposal.source
+            reply = each.proposal.reply or source
+            text = prompts.repair(each.prompt, reply, source, each.reason, self._slot)
+            shown = (source, *parents) if source and text != each.prompt else parents
+            refusals.append(Refusal(request, each.sample, attempt, text, shown))
         answers = self._proposer.repair(refusals, self._slot, self._seed)
         return [
             Repair(

@@ -1,6 +1,7 @@
 """Measures a language model as a proposer: what traces, what is new, whether sizes are as asked.
 
-  python -m launch.measure_lm --lm=hf:FOLDER/model --prompt=bare --work=FOLDER --result=FIGURES.json
+  python -m launch.measure_lm --lm=hf:FOLDER/model --prompt=edits --work=FOLDER \\
+      --result=FIGURES.json
 
 Prompts are built from pairs of programs that the model never saw: children that the grammar makes
 in chunks beyond those of the corpus, neither seeds nor in the corpus. Each asks for a parameter
@@ -83,7 +84,7 @@ class _Known:
             raise flags.Error(f"--work: {folder} holds no programs of slot {name}")
         sources = list(programs.seeds(name).values())
         for made in corpus.make(folder, {name: learnt}):
-            sources += [family.child for family in made]
+            sources += [child.source for family in made for child in family.children]
         self.identities = {program.identity(source) for source in sources}
         self._by_count: dict[int | None, list[str]] = {}
         for source in sources:
@@ -97,18 +98,19 @@ class _Known:
         chunk, index = corpus.HELD_OUT + MEASURE_SEED.value, 0
         while True:
             for family in corpus.families(self.slot, chunk):
-                asked = examples.request(family, self.around, MEASURE_SEED.value, chunk, index)
+                asked = examples.requests(family, self.around, MEASURE_SEED.value, chunk, index)
                 fresh = (program.identity(source) for source in family.parents)
-                if asked is None or not self.identities.isdisjoint(fresh):
+                if not asked or not self.identities.isdisjoint(fresh):
                     continue
+                _, first = asked[0]
                 rng = randomness.generator(MEASURE_SEED.value, "asked size", index)
-                least = min(parent.metrics["num_params"] for parent in asked.parents)
+                least = min(parent.metrics["num_params"] for parent in first.parents)
                 wanted = max(100, round(least * rng.uniform(*_SHARES) / 100) * 100)
                 yield Request(
                     index=index,
                     round=0,
-                    parents=asked.parents,
-                    targets={**asked.targets, "num_params": wanted},
+                    parents=first.parents,
+                    targets={**first.targets, "num_params": wanted},
                     temperatures=(TEMPERATURE.value,) * SAMPLES.value,
                 )
                 index += 1

@@ -1,6 +1,6 @@
 """Measures what soft prompt-tuning does: likelihood of a family of programs, and share of samples.
 
-  python -m launch.measure_tuning --lm=hf:FOLDER --prompt=bare --repeats=3 --result=FIGURES.json
+  python -m launch.measure_tuning --lm=hf:FOLDER --prompt=edits --repeats=3 --result=FIGURES.json
 
 The family: processors that aggregate by means alone and have fewer than half of Triplet-GMPNN's own
 parameters. Prompts show one program of the family and one that is not, in either order, and ask for
@@ -23,6 +23,7 @@ from absl import flags
 
 from evo_clrs import program, programs, proposers, randomness
 from evo_clrs.proposers import local, prompts
+from evo_clrs.proposers.base import Lesson
 from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.grammar.survey import survey_proposals
 from evo_clrs.proposers.pretraining.means import SIZES, belongs
@@ -73,10 +74,9 @@ def _measure(repeat: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         lm: Any = proposers.make(LM.value, options.read(local.Options), Path(folder))
         template = prompts.load(PROMPT.value or lm.prompt)
-        asked = [(template.build(case.request, PROCESSOR), case.child) for case in held]
+        asked = [_lesson(case, template) for case in held]
         before = _share(lm, held, template, repeat), lm.loss(asked, PROCESSOR)
-        taught = [(template.build(case.request, PROCESSOR), case.child) for case in learnt]
-        lm.tune(1, taught, PROCESSOR, repeat)
+        lm.tune(1, [_lesson(case, template) for case in learnt], PROCESSOR, repeat)
         after = _share(lm, held, template, repeat), lm.loss(asked, PROCESSOR)
     return {
         "loss_untuned": before[1],
@@ -84,6 +84,11 @@ def _measure(repeat: int) -> dict[str, float]:
         "share_untuned": before[0],
         "share_tuned": after[0],
     }
+
+
+def _lesson(case: _Case, template: prompts.Prompts) -> Lesson:
+    shown = tuple(parent.source for parent in case.request.parents)
+    return Lesson(template.build(case.request, PROCESSOR), shown, case.child)
 
 
 def _cases(count: int, repeat: int) -> Sequence[_Case]:

@@ -4,10 +4,11 @@
 
 Made are, in this order and each kept in FOLDER: a corpus of programs that the grammar operator
 proposes, a tokenizer, the model. What is there already is gone on from. FOLDER/model is what
-`--lm=hf:FOLDER/model --prompt=bare` loads; `python -m launch.measure_lm` says how good it is.
+`--lm=hf:FOLDER/model --prompt=edits` loads; `python -m launch.measure_lm` says how good it is.
 """
 
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -22,16 +23,16 @@ from launch import cli, surroundings
 OUT = flags.DEFINE_string("out", "", "Folder for the corpus, checkpoints and the model.")
 CHUNKS = flags.DEFINE_list(
     "chunks",
-    ["processor:40", "triplet:16", "network:14"],
-    f"How many chunks of {corpus.CHUNK} proposals of each slot are learnt from.",
+    ["processor:100", "triplet:50", "network:50"],
+    f"How many chunks of {corpus.CHUNK} families of each slot are learnt from.",
 )
 WORKERS = flags.DEFINE_integer("workers", 1, "Processes that make the corpus.")
 VOCABULARY = flags.DEFINE_integer("vocabulary", 1536, "Tokens of the tokenizer.")
-EPOCHS = flags.DEFINE_integer("epochs", 4, "Times that every program is seen.")
-LAYERS = flags.DEFINE_integer("layers", 5, "Layers of the model.")
-WIDTH = flags.DEFINE_integer("width", 192, "Width of the model; its MLPs are three times as wide.")
-BATCH_TOKENS = flags.DEFINE_integer("batch_tokens", 8192, "Tokens of a batch, padding included.")
-LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-3, "Highest learning rate.")
+EPOCHS = flags.DEFINE_integer("epochs", 3, "Times that every program is seen.")
+LAYERS = flags.DEFINE_integer("layers", 4, "Layers of the model.")
+WIDTH = flags.DEFINE_integer("width", 256, "Width of the model; its MLPs are three times as wide.")
+BATCH_TOKENS = flags.DEFINE_integer("batch_tokens", 4096, "Tokens of a batch, padding included.")
+LEARNING_RATE = flags.DEFINE_float("learning_rate", 1.5e-3, "Highest learning rate.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order and numbers.")
 MINUTES = flags.DEFINE_float("minutes", 0.0, "Stop after so long, to go on later; 0 for never.")
 DEVICE = flags.DEFINE_string("device", "auto", "cpu, cuda, or auto for the first accelerator.")
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     numbers = {slot: range(count) for slot, count in chunks.items()}
     for made in corpus.make(folder / "corpus", numbers, WORKERS.value):
         families += made
-        print(f"corpus: {len(families):,} programs", flush=True)
+        count = sum(len(family.children) for family in families)
+        print(f"corpus: {len(families):,} families, {count:,} programs", flush=True)
     if not _train(families, around, folder):
         print(f"stopped after --minutes={MINUTES.value:g}: the same command goes on")
 
@@ -72,7 +74,8 @@ def _train(
     if (folder / "tokenizer" / "tokenizer.json").is_file():
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer")
     else:
-        tokenizer = tokens.learn((family.child for family in families), VOCABULARY.value)
+        texts = itertools.chain.from_iterable(map(examples.texts, families))
+        tokenizer = tokens.learn(texts, VOCABULARY.value)
         tokenizer.save_pretrained(folder / "tokenizer")
     schedule = training.Schedule(
         width=WIDTH.value,

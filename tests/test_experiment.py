@@ -78,6 +78,21 @@ def test_a_finished_run_is_not_run_again(whole):
     assert problem.evaluated == 0
 
 
+def test_a_search_ends_with_the_round_in_which_enough_children_were_scored(whole):
+    def children(store):
+        return [(c.source, c.request) for c in store.candidates() if c.request is not None]
+
+    folder, _, _ = whole
+    with Store.read(folder) as store:
+        both = children(store)
+    with Store.in_memory(ToyProblem.identity) as store:
+        toy_run.run(store, max_scored=1)
+        assert children(store) == both[:4]  # two prompts of two samples
+        assert selection.winner(store) is not None
+        toy_run.run(store, max_scored=100)  # goes on with the next round
+        assert children(store) == both
+
+
 def test_each_fate_has_its_stage():
     gmpnn = programs.load("processor")["gmpnn"]
     renamed = gmpnn.replace("gate", "door")

@@ -29,7 +29,10 @@ from tests import toy_run
 from tests.toy import ToyProblem
 
 BUDGET = {"rounds": 5, "prompts_per_round": 6, "samples_per_prompt": 2}
-STEADY = ("evoprompting", "regularized_evolution", "random", "best_of_n", "hill_climb")
+STEADY = (
+    *("evoprompting", "regularized_evolution", "random", "best_of_n", "random_parents"),
+    "hill_climb",
+)
 schedules = pytest.mark.parametrize("schedule", experiment.SCHEDULES)
 
 

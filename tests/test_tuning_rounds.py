@@ -16,8 +16,8 @@ class Learning(Grammar):
     def __init__(self):
         self.told = []
 
-    def tune(self, step, examples, slot, seed):
-        self.told.append((step, list(examples)))
+    def tune(self, step, lessons, slot, seed):
+        self.told.append((step, list(lessons)))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def test_each_round_is_learnt_from_with_its_prompts_and_again_when_resumed(probl
     with Store.read(tmp_path / "run") as store:
         asked = {store.request(index)[1] for index in (0, 1)}
         written = {c.source for c in store.candidates() if c.request in (0, 1)}
-    assert {prompt for prompt, _ in first.told[0][1]} <= asked
-    assert {source for _, source in first.told[0][1]} <= written
+    assert {lesson.prompt for lesson in first.told[0][1]} <= asked
+    assert {lesson.source for lesson in first.told[0][1]} <= written
 
 
 def test_it_goes_by_rounds_only(problem, tmp_path):

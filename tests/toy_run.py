@@ -29,7 +29,7 @@ OPTIONS = {
 }
 
 
-def run(store: Store, proposer=None, problem=None, options=None, rungs=()) -> None:
+def run(store: Store, proposer=None, problem=None, options=None, rungs=(), max_scored=0) -> None:
     """Runs the search to its end; with rungs, some of its trainings are stopped early."""
     problem = problem or ToyProblem()
     with Jail() as jail, ThreadExecutor(problem) as executor:
@@ -42,7 +42,12 @@ def run(store: Store, proposer=None, problem=None, options=None, rungs=()) -> No
             store,
             Progress(stream=io.StringIO()),
             experiment.Settings(
-                seed=1, finalists=2, selection_trainings=1, rungs=rungs, least_at_rung=2
+                seed=1,
+                finalists=2,
+                selection_trainings=1,
+                rungs=rungs,
+                least_at_rung=2,
+                max_scored=max_scored,
             ),
         ).run()
 

@@ -74,6 +74,21 @@ class Preparer(Proposer, Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """A program to learn from.
+
+    Attributes:
+      prompt: what was asked.
+      parents: sources of the programs that the prompt shows, in order.
+      source: the program that came of it.
+    """
+
+    prompt: str
+    parents: tuple[str, ...]
+    source: str
+
+
 @runtime_checkable
 class Tuner(Proposer, Protocol):
     """A proposer that can learn from the programs of each round.
@@ -85,14 +100,12 @@ class Tuner(Proposer, Protocol):
     @property
     def tunes(self) -> bool: ...
 
-    def tune(
-        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
-    ) -> None:
+    def tune(self, step: int, lessons: Sequence[Lesson], slot: slots.Slot, seed: int) -> None:
         """Learns from programs; a step that was taken before is only read again.
 
         Args:
           step: number of the round, from 1.
-          examples: the prompt of each program, and its source; none leaves the proposer as it is.
+          lessons: the programs; none leaves the proposer as it is.
           slot: what the programs define.
           seed: the run's seed; every draw depends on it and on the step, and on nothing else.
         """

@@ -8,6 +8,7 @@ with something that does not belong to it; what belongs are functions that it ca
 import re
 
 from evo_clrs import program
+from evo_clrs.proposers import patches
 from evo_clrs.slots import Slot
 
 # A line end and the start of something at the margin, but for brackets that close and comments.
@@ -38,16 +39,18 @@ def end(text: str, slot: Slot) -> int | None:
     return None
 
 
-def ended(text: str, slot: Slot, continues: bool) -> bool:
+def ended(text: str, slot: Slot, opening: str) -> bool:
     """Whether a reply has come to the end of its program, so that nothing more is wanted.
 
     Args:
       text: what was written up to now.
       slot: what the program must define.
-      continues: whether it goes on from the slot's opening; else it is an answer of its own, and
-        ends with the fence after the definition or after an edit.
+      opening: what it goes on from, the slot's opening or that of edits; where there is none it is
+        an answer of its own, and ends with the fence after the definition or after an edit.
     """
-    if continues:
+    if opening == patches.OPENING:
+        return patches.ended(text)
+    if opening:
         return end(text.removeprefix("\n"), slot) is not None
     return any(
         re.search(rf"^(?:def|class) {slot.definition}\b|REPLACE[ \t]*$", block, re.MULTILINE)

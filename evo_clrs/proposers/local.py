@@ -13,8 +13,8 @@ from typing import Any
 
 from evo_clrs import randomness, records, slots
 from evo_clrs.errors import UserError
-from evo_clrs.proposers import endings, prompts, replies
-from evo_clrs.proposers.base import Refusal
+from evo_clrs.proposers import answers, endings, patches, prompts, replies
+from evo_clrs.proposers.base import Lesson, Refusal
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -122,12 +122,10 @@ class Local:
         """Whether a soft prompt is tuned after each round."""
         return self._options.tune_lm
 
-    def tune(
-        self, step: int, examples: Sequence[tuple[str, str]], slot: slots.Slot, seed: int
-    ) -> None:
+    def tune(self, step: int, lessons: Sequence[Lesson], slot: slots.Slot, seed: int) -> None:
         """Tunes the soft prompt, see `proposers.base.Tuner`; kept in `RUN/soft_prompt/STEP`.
 
-        Programs that do not define the slot as its opening does are left out.
+        Programs that no reply to their prompt could give are left out.
 
         Raises:
           UserError: there is no run folder, or the model cannot be loaded.
@@ -135,15 +133,11 @@ class Local:
         if self._soft_prompts is None:
             raise UserError("--tune_lm needs a run folder: give --run")
         folder = self._soft_prompts / str(step)
-        told = [
-            (prompt, slot.opening + source.partition(slot.opening)[2])
-            for prompt, source in examples
-            if slot.opening in source
-        ]
-        if not folder.exists() and told:
+        taught = [] if folder.exists() else self._examples(lessons, slot)
+        if taught:
             from evo_clrs.proposers import tuning
 
-            model, tokenizer = self._load()
+            model, _ = self._load()
             options = self._options
             schedule = tuning.Schedule(
                 options.soft_prompt_length,
@@ -151,29 +145,39 @@ class Local:
                 options.soft_prompt_batch,
                 options.soft_prompt_learning_rate,
             )
-            made = [example(tokenizer, prompt, program, slot) for prompt, program in told]
             key = randomness.seed_for(seed, "tuning", step)
-            tuning.tune(model, made, schedule, key, self._soft_prompt, folder)
+            tuning.tune(model, taught, schedule, key, self._soft_prompt, folder)
         if folder.exists():
             self._soft_prompt = folder
 
-    def loss(self, examples: Sequence[tuple[str, str]], slot: slots.Slot) -> float:
+    def loss(self, lessons: Sequence[Lesson], slot: slots.Slot) -> float:
         """Returns the mean negative log-likelihood of a token of programs, in nats.
 
+        Programs that no reply to their prompt could give are left out.
+
         Args:
-          examples: the prompt of each program, and its source.
+          lessons: the programs.
           slot: what they fill.
         """
         import torch
 
         from evo_clrs.proposers import tuning
 
-        model, tokenizer = self._load()
-        made = [example(tokenizer, prompt, program, slot) for prompt, program in examples]
+        model, _ = self._load()
+        made = self._examples(lessons, slot)
         soft = self._vectors()
         with torch.inference_mode():
             losses = [float(tuning.loss(model, one, soft)) * len(one.program) for one in made]
         return sum(losses) / sum(len(one.program) for one in made)
+
+    def _examples(self, lessons: Sequence[Lesson], slot: slots.Slot) -> list[Any]:
+        """Returns prompts and the replies that they should have had, as tokens."""
+        _, tokenizer = self._load()
+        told = [
+            (each.prompt, answers.answer(each.prompt, each.source, each.parents, slot))
+            for each in lessons
+        ]
+        return [example(tokenizer, prompt, reply, slot) for prompt, reply in told if reply]
 
     def propose(
         self, request: records.Request, slot: slots.Slot, prompt: str, seed: int
@@ -205,7 +209,7 @@ class Local:
 
     def _answer(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         model, tokenizer = self._load()
-        tokens, continues = _tokens(tokenizer, asked.prompt, slot)
+        tokens, opening = _tokens(tokenizer, asked.prompt, slot)
         soft = self._options.soft_prompt_length if self._soft_prompt else 0
         room = _positions(model) - len(tokens) - soft
         if room < 1:
@@ -214,7 +218,7 @@ class Local:
         proposals: list[records.Proposal] = []
         for start in range(0, len(asked.draws), self._options.lm_batch):
             batch = asked.draws[start : start + self._options.lm_batch]
-            proposals += self._batch(asked, batch, tokens, room, continues, slot, seed)
+            proposals += self._batch(asked, batch, tokens, room, opening, slot, seed)
         return proposals
 
     def _batch(
@@ -223,7 +227,7 @@ class Local:
         batch: Sequence[tuple[float, tuple[str, tuple[int, ...]]]],
         tokens: Sequence[int],
         room: int,
-        continues: bool,
+        opening: str,
         slot: slots.Slot,
         seed: int,
     ) -> list[records.Proposal]:
@@ -244,7 +248,7 @@ class Local:
                 ],
                 most,
                 _stops(model, tokenizer),
-                lambda text: not words and endings.ended(text, slot, continues),
+                lambda text: not words and endings.ended(text, slot, opening),
                 self._vectors(),
             )
         except (FloatingPointError, RuntimeError) as error:
@@ -257,7 +261,7 @@ class Local:
         return [
             replies.proposal(
                 sample.text,
-                asked.prompt if continues else "",
+                asked.prompt if opening else "",
                 asked.request,
                 slot,
                 asked.shown,
@@ -336,26 +340,30 @@ def load(place: str, options: Options) -> tuple[Any, Any]:
         raise UserError(f"--lm=hf:{place} cannot be loaded: {what}") from error
 
 
-def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], bool]:
-    """Returns a prompt as tokens, and whether the reply goes on where it ends."""
+def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], str]:
+    """Returns a prompt as tokens, and the opening that the reply goes on from, "" if it does not.
+
+    The opening is the slot's or that of edits.
+    """
     messages = prompts.messages(prompt)
     if len(messages) > 1 and tokenizer.chat_template:
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"]), False
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"]), ""
     tokens = list(tokenizer(prompts.plain(prompt))["input_ids"])
     if tokens and tokens[-1] == tokenizer.eos_token_id:
         tokens.pop()
-    return tokens, prompt.endswith(slot.opening)
+    openings = (slot.opening, patches.OPENING)
+    return tokens, next((known for known in openings if prompt.endswith(known)), "")
 
 
-def example(tokenizer: Any, prompt: str, program: str, slot: slots.Slot) -> Any:
-    """Returns a program with its prompt, as tokens, as sampling would have them."""
+def example(tokenizer: Any, prompt: str, reply: str, slot: slots.Slot) -> Any:
+    """Returns a reply (see `answers`) with its prompt, as tokens, as sampling would have them."""
     from evo_clrs.proposers import tuning
 
-    read, continues = _tokens(tokenizer, prompt, slot)
-    if continues:  # the opening was read; its line end is the first to be written
-        program = "\n" + program.removeprefix(slot.opening)
-    written = tokenizer(program, add_special_tokens=False)["input_ids"]
+    read, opening = _tokens(tokenizer, prompt, slot)
+    if opening == slot.opening:  # it was read; its line end is the first to be written
+        reply = "\n" + reply.removeprefix(slot.opening)
+    written = tokenizer(reply, add_special_tokens=False)["input_ids"]
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     return tuning.Example(tuple(read), (*written, *end))
 

@@ -11,12 +11,17 @@ than in the program, the replacement moves with them.
 """
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Sequence
 
 _SEARCH = re.compile(r"^[ \t]*<{5,} ?SEARCH[ \t]*$")
 _MIDDLE = re.compile(r"^[ \t]*={5,}[ \t]*$")
 _REPLACE = re.compile(r"^[ \t]*>{5,} ?REPLACE[ \t]*$")
+
+# Where a prompt ends with this line, a reply goes on with the number of a program and its edits.
+OPENING = "# Program\n"
+_ENDED = re.compile(r"^>{5,} ?REPLACE[ \t]*\n(?=[^<\s])", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +94,56 @@ def apply(edits: Sequence[Edit], programs: Sequence[str]) -> str:
         else:
             return "\n".join(lines) + "\n"
     raise ValueError(trouble)
+
+
+def between(old: str, new: str) -> list[Edit]:
+    """Returns edits that turn one program into another, each with as few lines as it needs.
+
+    Raises:
+      ValueError: no edits can, as where a program is empty.
+    """
+    before, after = (text.strip("\n").splitlines() for text in (old, new))
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    return [_least(before, after, span) for kind, *span in matcher.get_opcodes() if kind != "equal"]
+
+
+def write(edits: Sequence[Edit]) -> str:
+    """Returns edits as text that `read` reads."""
+    lines: list[str] = []
+    for edit in edits:
+        lines += ["<" * 7 + " SEARCH", *edit.search, "=" * 7, *edit.replace, ">" * 7 + " REPLACE"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def ended(text: str) -> bool:
+    """Whether a text goes on with something else after an edit."""
+    return _ENDED.search(text) is not None
+
+
+def _least(before: Sequence[str], after: Sequence[str], span: Sequence[int]) -> Edit:
+    """Returns one change, with the fewest lines around it that leave no doubt about its place.
+
+    Args:
+      before: lines of the old program, of which those above the change are like the new one's.
+      after: lines of the new program.
+      span: first line and end of the change, in the old program and in the new one.
+    """
+    start, end, new_start, new_end = span
+    lines = [*after[:new_start], *before[start:]]
+    wanted = [*after[:new_end], *before[end:]]
+    below_most = len(before) - end
+    for context in range(len(lines) + 1):
+        for above in range(max(0, context - below_most), min(context, new_start) + 1):
+            below = context - above
+            search = (*after[new_start - above : new_start], *before[start : end + below])
+            replace = (*after[new_start - above : new_end], *before[end : end + below])
+            edit = Edit(search, replace)
+            try:
+                if _trimmed(search) and _applied(edit, lines) == wanted:
+                    return edit
+            except ValueError:
+                continue
+    raise ValueError("no edits turn one program into the other")
 
 
 def _applied(edit: Edit, lines: list[str]) -> list[str]:

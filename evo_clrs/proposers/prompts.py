@@ -2,10 +2,11 @@
 
 Templates are Jinja files in the folder `templates`; `--prompt` chooses the one by which programs
 are asked for, and may name a file of one's own. `paper` is EvoPrompting's few-shot prompt and ends
-with the opening of the definition, for a model to go on with; `bare` is the same with parents that
-are stripped of comments and formatting, for small models, which read little at a time. `chat` is
-for models that follow instructions. Requests for principles are LAPT's (`principles`), whatever
-`--prompt` says, and requests to improve GENIUS's (`improve`) but with `bare`, which has no words.
+with the opening of the definition, for a model to go on with. `edits` is the same with parents that
+are stripped of comments and formatting, and edits of one of them to go on with: for small models,
+which read and write little at a time. `chat` is for models that follow instructions. Requests for
+principles are LAPT's (`principles`), whatever `--prompt` says, and requests to improve GENIUS's
+(`improve`) but with `edits`, which has no words.
 
 A template is given: `request` (`records.Request`), `slot` (`slots.Slot`), `opening` (the slot's,
 without its line end), `parents` (sources stripped), `scored` (those of them with an accuracy),
@@ -36,12 +37,13 @@ import jinja2.sandbox
 
 from evo_clrs import program
 from evo_clrs.errors import UserError
+from evo_clrs.proposers import patches
 from evo_clrs.records import Parent, Request
 from evo_clrs.slots import Slot
 from evo_clrs.spaces import Space
 
 FOLDER = Path(__file__).parent / "templates"
-PACKAGED = ("paper", "bare", "chat")  # what `--prompt` may name; all else is a file
+PACKAGED = ("paper", "edits", "chat")  # what `--prompt` may name; all else is a file
 
 _ROLE = re.compile(r"^<\|(system|user|assistant)\|>\n", re.MULTILINE)
 
@@ -98,7 +100,7 @@ class Prompts:
         Raises:
           UserError: the template asks for something that there is not.
         """
-        wordless = self._name == "bare" and request.operation == "improve"
+        wordless = self._name == "edits" and request.operation == "improve"
         own = request.operation in ("improve", "principles") and not wordless
         template = _packaged(request.operation) if own else self._program
         parents = [
@@ -153,6 +155,9 @@ def told(metrics: Mapping[str, float]) -> dict[str, str]:
 def repair(prompt: str, reply: str, source: str, reason: str, slot: Slot) -> str:
     """Returns the prompt that sends a refused reply back with the reason.
 
+    A prompt that edits go on from has no words for one: it is asked again as it is, for another
+    draw.
+
     Args:
       prompt: what was asked.
       reply: what was answered, as it came.
@@ -160,6 +165,8 @@ def repair(prompt: str, reply: str, source: str, reason: str, slot: Slot) -> str
       reason: why it was refused, in one line.
       slot: what the program must define.
     """
+    if prompt.endswith(patches.OPENING):
+        return prompt
     roles = bool(messages(prompt)[1:])
     opening = slot.opening.rstrip("\n")
     if not roles:

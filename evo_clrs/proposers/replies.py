@@ -6,9 +6,10 @@ program that the prompt showed. What cannot be read gives no program and one lin
 """
 
 import ast
+import contextlib
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evo_clrs import program
 from evo_clrs.proposers import endings, patches
@@ -47,7 +48,7 @@ def read(
     if words:
         return Read(text.strip(), cut)
     if patches.marked(text):
-        return _edited(text, shown, cut)
+        return _edited(text, slot, _named_first(text, prompt, shown), cut)
     blocks = _FENCE.findall(text)
     defining = [block for block in blocks if _defines(block, slot)]
     continues = prompt.endswith(slot.opening)
@@ -129,12 +130,27 @@ def with_imports(source: str, slot: Slot) -> str:
     return "\n".join(lines) + "\n\n\n" + source
 
 
-def _edited(text: str, shown: Sequence[str], cut: str) -> Read:
+def _edited(text: str, slot: Slot, shown: Sequence[str], cut: str) -> Read:
+    """Applies edits to the programs shown, or to their bare text, which some prompts show."""
     try:
         edits = patches.read(text)
-        return Read(patches.apply(edits, shown), cut)
+        known = [text for source in shown for text in (source, *_bare(source))]
+        edited = patches.apply(edits, known)
     except ValueError as error:
         return Read("", _why(str(error), cut))
+    return Read(with_imports(edited, slot), cut)
+
+
+def _named_first(text: str, prompt: str, shown: Sequence[str]) -> Sequence[str]:
+    """Returns the programs shown, before them the one that a reply goes on to name, if it does."""
+    named = re.match(r" ?(\d{1,3})\b", text) if prompt.endswith(patches.OPENING) else None
+    number = int(named[1]) if named else 0
+    return [shown[number - 1], *shown] if 0 < number <= len(shown) else shown
+
+
+def _bare(source: str) -> Iterator[str]:
+    with contextlib.suppress(ValueError):  # it is no program
+        yield program.bare(source)
 
 
 def _defines(text: str, slot: Slot) -> bool:

@@ -72,6 +72,10 @@ svg .label { fill: var(--soft); } svg .tick { fill: var(--soft); font-size: 12px
 .best-line { fill: none; stroke: var(--accent); stroke-width: 2.2; stroke-linejoin: round; }
 .front-line { fill: none; stroke: var(--good); stroke-width: 1.8; stroke-dasharray: 5 4; }
 .interval { stroke: var(--accent); stroke-width: 2.2; stroke-linecap: round; }
+.arm { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
+.arm.bound { stroke-width: 1; stroke-dasharray: 2 3; stroke-opacity: 0.75; }
+.a0 { stroke: var(--s4); } .a1 { stroke: var(--s3); } .a2 { stroke: var(--s1); }
+.a3 { stroke: var(--s2); } .a4 { stroke: var(--s0); } .a5 { stroke: var(--bad); }
 .each { fill: var(--card); stroke: var(--accent); stroke-width: 1.2; }
 .zero { stroke: var(--soft); stroke-width: 1.4; }
 .better { fill: var(--good); } .worse { fill: var(--bad); }

@@ -20,6 +20,7 @@ REGISTRY: Mapping[str, str] = {
     "random": "evo_clrs.strategies.random_search.RandomSearch",
     "regularized_evolution": "evo_clrs.strategies.regularized_evolution.RegularizedEvolution",
     "best_of_n": "evo_clrs.strategies.best_of_n.BestOfN",
+    "random_parents": "evo_clrs.strategies.random_parents.RandomParents",
     "hill_climb": "evo_clrs.strategies.hill_climb.HillClimb",
 }
 

@@ -24,7 +24,7 @@ def test_tuning_makes_the_family_likelier_than_it_was(tmp_path):
     model = tiny_lm.write(tmp_path / "model")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "launch.measure_tuning", f"--lm=hf:{model}", "--prompt=bare"),
+            *(sys.executable, "-m", "launch.measure_tuning", f"--lm=hf:{model}", "--prompt=edits"),
             *("--repeats=1", "--tuned_on=4", "--held_out=2", "--samples=1", "--max_new_tokens=8"),
             f"--result={tmp_path}/figures.json",
         ],

@@ -41,7 +41,7 @@ def test_a_model_is_trained_gone_on_with_and_measured(tmp_path):
     }
     printed = run(
         "measure_lm",
-        *(f"--lm=hf:{tmp_path}/model", "--prompt=bare", f"--work={tmp_path}", "--slots=network"),
+        *(f"--lm=hf:{tmp_path}/model", "--prompt=edits", f"--work={tmp_path}", "--slots=network"),
         *("--prompts=1", "--samples=2", f"--result={tmp_path}/figures.json"),
         "--max_new_tokens=40",
     )

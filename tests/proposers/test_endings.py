@@ -2,7 +2,7 @@
 
 import pytest
 
-from evo_clrs.proposers import endings
+from evo_clrs.proposers import endings, patches
 from evo_clrs.slots import PROCESSOR, TRIPLET
 
 BODY = "    return hk.Linear(out_size)(z)\n"
@@ -48,3 +48,10 @@ def test_every_prefix_of_a_whole_program_goes_on():
         "            node_fts,\n)\n\n\ndef _scaled(x):\n    return 2 * x\n"
     )
     assert all(endings.end(text[:n], PROCESSOR) is None for n in range(len(text)))
+
+
+def test_edits_end_with_what_follows_the_last_of_them():
+    text = " 1\n<<<<<<< SEARCH\n    a\n=======\n    b\n>>>>>>> REPLACE\n"
+    assert not endings.ended(text, TRIPLET, patches.OPENING)
+    assert endings.ended(text + "# Program", TRIPLET, patches.OPENING)
+    assert not endings.ended(text + "# Program", TRIPLET, "")  # an answer of its own has fences

@@ -1,6 +1,8 @@
 """Search/replace edits: what fits, what does not, and what is said of it."""
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from evo_clrs.proposers import patches
 from evo_clrs.proposers.patches import Edit
@@ -71,3 +73,38 @@ def test_lines_that_stand_twice_are_told():
 def test_nothing_to_edit_is_told():
     with pytest.raises(ValueError, match="there is no program to edit"):
         patches.apply([Edit(("a",), ())], [])
+
+
+LINES = st.lists(st.sampled_from(["a", "b", "    c", "", "    a", "d = 1", "  b"]), max_size=12)
+
+
+@hypothesis.given(LINES, LINES)
+def test_edits_between_two_programs_turn_one_into_the_other(before, after):
+    old, new = ("\n".join([*lines, "end"]) + "\n" for lines in (before, after))
+    edits = patches.read(patches.write(patches.between(old, new)))
+    assert patches.apply(edits, [old]).splitlines() == new.strip("\n").splitlines()
+
+
+def test_an_edit_between_has_no_more_lines_than_it_needs():
+    new = PROGRAM.replace("    z = x + 1\n", "    z = x - 1\n")
+    assert patches.between(PROGRAM, new) == [Edit(("    z = x + 1",), ("    z = x - 1",))]
+    twice = PROGRAM.replace("    z", "    y")
+    (edit,) = patches.between(twice, twice.replace("x + 1\n    y", "x - 1\n    y"))
+    assert len(edit.search) == 2  # alone, the line stands at two places
+
+
+def test_equal_programs_have_no_edits_between():
+    assert patches.between(PROGRAM, PROGRAM) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        (" 1\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", False),
+        (" 1\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n<<<<", False),
+        (" 1\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n\n", False),
+        (' 1\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"""Metrics', True),
+    ],
+)
+def test_a_text_has_ended_where_something_else_follows_an_edit(text, ended):
+    assert patches.ended(text) == ended

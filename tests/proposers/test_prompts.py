@@ -230,7 +230,7 @@ def test_what_is_wrong_with_a_file_is_told_in_one_line(tmp_path, text, message):
 
 
 def test_a_template_that_is_not_there_is_told():
-    with pytest.raises(UserError, match="--prompt=papers: .*; name one of paper, bare, chat, "):
+    with pytest.raises(UserError, match="--prompt=papers: .*; name one of paper, edits, chat, "):
         prompts.load("papers")
 
 

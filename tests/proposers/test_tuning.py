@@ -5,6 +5,7 @@ import pytest
 from evo_clrs import programs, proposers
 from evo_clrs.errors import UserError
 from evo_clrs.proposers import prompts
+from evo_clrs.proposers.base import Lesson
 from evo_clrs.records import Parent, Request
 from evo_clrs.slots import TRIPLET
 
@@ -19,7 +20,7 @@ SOURCES = list(programs.load("triplet").values())
 SHOWN = Parent("aa", "x = 1\n", {"num_params": 100, "val_accuracy": 0.5})
 REQUEST = Request(3, 1, (SHOWN,), {"num_params": 100}, (0.0, 0.8, 1.0))
 PROMPT = prompts.load("paper").build(REQUEST, TRIPLET)
-EXAMPLES = [(PROMPT, source) for source in SOURCES[:6]]
+LESSONS = [Lesson(PROMPT, (SHOWN.source,), source) for source in SOURCES[:6]]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def tuned(folder, tmp_path_factory):
     model = make(folder, run)
     found = [replies(model)]
     for step in (1, 2):
-        model.tune(step, EXAMPLES, TRIPLET, seed=0)
+        model.tune(step, LESSONS, TRIPLET, seed=0)
         found.append(replies(model))
     return run, found
 
@@ -113,16 +114,16 @@ def test_a_resumed_run_reads_what_was_learnt_and_samples_the_same(folder, tuned,
     monkeypatch.setattr(tuning, "tune", None)  # nothing is tuned again
     model = make(folder, run)
     for step in (1, 2):
-        model.tune(step, EXAMPLES, TRIPLET, seed=0)
+        model.tune(step, LESSONS, TRIPLET, seed=0)
         assert replies(model) == found[step]
 
 
 def test_tuning_again_from_the_start_gives_the_same(folder, tuned, tmp_path):
     model = make(folder, tmp_path)
-    model.tune(1, EXAMPLES, TRIPLET, seed=0)
+    model.tune(1, LESSONS, TRIPLET, seed=0)
     assert replies(model) == tuned[1][1]
     other = make(folder, tmp_path / "other")
-    other.tune(1, EXAMPLES, TRIPLET, seed=1)
+    other.tune(1, LESSONS, TRIPLET, seed=1)
     assert replies(other) != tuned[1][1]
 
 
@@ -142,6 +143,6 @@ def test_a_round_without_programs_leaves_it_as_it_is(folder, tuned, tmp_path):
 
 def test_it_needs_a_run_folder_and_a_proper_length(folder):
     with pytest.raises(UserError, match="--tune_lm needs a run folder"):
-        make(folder, None).tune(1, EXAMPLES, TRIPLET, seed=0)
+        make(folder, None).tune(1, LESSONS, TRIPLET, seed=0)
     with pytest.raises(UserError, match="--soft_prompt_length must be 1 or more, got 0"):
         make(folder, None, soft_prompt_length=0)

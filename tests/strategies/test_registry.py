@@ -37,7 +37,7 @@ VARIANTS: dict[str, tuple[str, islands.Options | None]] = {
     "evoprompting_islands": ("evoprompting", ISLANDS),
     "regularized_evolution_islands": ("regularized_evolution", ISLANDS),
 }
-NEED_SEEDS = ("evoprompting", "evoprompting_islands", "best_of_n")
+NEED_SEEDS = ("evoprompting", "evoprompting_islands", "best_of_n", "random_parents")
 
 
 def make(variant: str, seed: int = 0, **options: Any) -> strategies.Strategy:

@@ -1,8 +1,9 @@
 """The corpus of a small language model: children with the parents they were made from.
 
-The grammar operator proposes them as in a search that goes on from the seeds, up to five
-generations deep, see `grammar.survey`. They are cut into chunks, each from its own seed, which are
-made side by side and kept one by one, so that making a corpus can be broken off.
+The grammar operator proposes them as in a search: parents are its own children of before, up to
+eight generations from the seeds, and now and then a seed. Every pair of parents has several
+children. They are cut into chunks, each from its own seed, which are made side by side and kept one
+by one, so that making a corpus can be broken off.
 """
 
 import ast
@@ -14,29 +15,46 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from evo_clrs import program, programs
-from evo_clrs.proposers import endings
-from evo_clrs.proposers.grammar.survey import survey_proposals
+from evo_clrs import program, programs, randomness, records
+from evo_clrs.proposers.grammar.proposer import Grammar
 from evo_clrs.slots import SLOTS, Slot
 
-CHUNK = 100  # proposals
+CHUNK = 25  # families
 HELD_OUT = 1_000_000  # chunks from here on are never learnt from
+
+_CHILDREN = 6  # of a family
+_POOL = 30  # youngest children that may be parents
+_SEEDS = 0.2  # of all parents
+_DEEPEST = 8  # generations from a seed
+_MOST_BYTES = 2_600  # of a parent's bare text; larger programs leave too little room in a prompt
+
+
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """What a model is to write.
+
+    Attributes:
+      source: bare text (`program.bare`).
+      changes: what was changed, in the grammar's words, so that a model decides on that first.
+    """
+
+    source: str
+    changes: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A child with its parents, as bare text (`program.bare`).
+    """Children with their parents.
 
     Attributes:
       slot: name of the slot that they fill.
-      parents: what the child was made from, as many as a prompt shows.
-      child: what a model is to write: below the definition's opening comments say what was changed,
-        so that a model decides on that before it writes.
+      parents: what the children were made from, as many as a prompt shows, as bare text.
+      children: no two of one identity.
     """
 
     slot: str
     parents: tuple[str, ...]
-    child: str
+    children: tuple[Child, ...]
 
 
 def make(
@@ -61,27 +79,48 @@ def make(
 
 
 def families(slot: Slot, chunk: int) -> Iterator[Family]:
-    """Yields the families of a chunk whose child is the slot's definition and nothing before.
-
-    A reply goes on from the definition's opening, so that a function before it cannot be written.
-    """
-    seeds = programs.seeds(slot.name)
-    for parents, proposal in survey_proposals(slot, seeds, CHUNK, chunk):
-        if not proposal.source:
+    """Yields the families of a chunk; those without children are left out."""
+    seeds = list(programs.seeds(slot.name).values())
+    young: list[tuple[str, int]] = []  # with their generations
+    proposer = Grammar()
+    for index in range(CHUNK):
+        rng = randomness.generator(chunk, "corpus", index)
+        parents = [
+            rng.choice(young[-_POOL:])
+            if young and rng.random() >= _SEEDS
+            else (rng.choice(seeds), 0)
+            for _ in range(2)
+        ]
+        request = records.Request(
+            index=index,
+            round=0,
+            parents=tuple(records.Parent(str(n), text, {}) for n, (text, _) in enumerate(parents)),
+            targets={},
+            temperatures=(1.0,) * _CHILDREN,
+        )
+        sources = [proposal.source for proposal in proposer.propose(request, slot, "", chunk)]
+        children = _distinct([source for source in sources if source])
+        if not children:
             continue
-        before, opening, body = program.bare(proposal.source).partition(slot.opening)
-        if "def " in before or "class " in before or endings.end(body + '"""', slot) is None:
-            continue
-        plan = "".join(f"    # {change}\n" for change in _changes(proposal.source))
-        child = opening + plan + body.lstrip("\n")
-        yield Family(slot.name, tuple(map(program.bare, parents)), child)
+        generation = 1 + max(depth for _, depth in parents)
+        heir = rng.choice(list(children))
+        if generation < _DEEPEST and len(children[heir].source.encode()) <= _MOST_BYTES:
+            young.append((heir, generation))
+        shown = tuple(program.bare(text) for text, _ in parents)
+        yield Family(slot.name, shown, tuple(children.values()))
 
 
-def _changes(source: str) -> Sequence[str]:
+def _distinct(sources: Sequence[str]) -> Mapping[str, Child]:
+    """Returns children by the source that the grammar wrote, the first of each identity."""
+    found = {program.identity(source): source for source in reversed(sources)}
+    return {source: Child(program.bare(source), _changes(source)) for source in found.values()}
+
+
+def _changes(source: str) -> tuple[str, ...]:
     """Returns the changes that the grammar notes in a program's docstring, a line each."""
     text = ast.get_docstring(ast.parse(source)) or ""
     _, *listed = text.partition("\n\nShapes:")[0].split("\n- ")
-    return [" ".join(change.split()) for change in listed]
+    return tuple(" ".join(change.split()) for change in listed)
 
 
 def _chunk(folder: Path, slot: str, chunk: int) -> list[Family]:
@@ -92,5 +131,9 @@ def _chunk(folder: Path, slot: str, chunk: int) -> list[Family]:
         new.write_text("\n".join(lines) + "\n", encoding="utf-8")
         os.replace(new, path)
     lines = path.read_text(encoding="utf-8").splitlines()
-    told = [json.loads(line) for line in lines if line]
-    return [Family(family["slot"], tuple(family["parents"]), family["child"]) for family in told]
+    return [_read(json.loads(line)) for line in lines if line]
+
+
+def _read(told: Mapping) -> Family:
+    children = (Child(child["source"], tuple(child["changes"])) for child in told["children"])
+    return Family(told["slot"], tuple(told["parents"]), tuple(children))

@@ -1,4 +1,8 @@
-"""Trains a small language model from scratch; what was done is kept and gone on from."""
+"""Trains a small language model from scratch; what was done is kept and gone on from.
+
+The prompts of a family begin alike and are read once: a row of a batch is a tree (`examples.Tree`)
+whose branches stand one after another and each see the trunk and themselves alone.
+"""
 
 import dataclasses
 import os
@@ -11,10 +15,11 @@ import torch
 import transformers
 
 from evo_clrs import randomness
-from evo_clrs.proposers.tuning import Example
+from evo_clrs.proposers.pretraining.examples import Branch, Tree
 
 _CHECKPOINT = "checkpoint.pt"
-_UNREAD = -100  # a label that is not learnt: padding
+_PADDING = -1  # in the place of a branch's number; the trunk has 0
+_PROMPT_WEIGHT = 0.25  # of a token of a prompt, where one of a reply has 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +39,14 @@ class Schedule:
       minutes: stop for this time after so long, 0 for never; what was done is kept.
     """
 
-    width: int = 192
-    layers: int = 5
-    heads: int = 4
-    inner: int = 576
+    width: int = 256
+    layers: int = 4
+    heads: int = 8
+    inner: int = 768
     positions: int = 2048
-    epochs: int = 2
-    batch_tokens: int = 8192
-    learning_rate: float = 2e-3
+    epochs: int = 3
+    batch_tokens: int = 4096
+    learning_rate: float = 1.5e-3
     seed: int = 0
     minutes: float = 0.0
 
@@ -63,6 +68,23 @@ class Progress:
     batches: int
     tokens: int
     loss: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """Trees as arrays, all [B, L].
+
+    Attributes:
+      tokens: what is read.
+      positions: of each token in its own prompt and reply, int64.
+      branches: number of the branch of each token, 0 for the trunk, `_PADDING` for none.
+      weights: of the prediction of each token, 0 for those that are not learnt.
+    """
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    branches: torch.Tensor
+    weights: torch.Tensor
 
 
 def build(tokenizer: Any, schedule: Schedule) -> Any:
@@ -87,7 +109,7 @@ def build(tokenizer: Any, schedule: Schedule) -> Any:
 
 def train(
     model: Any,
-    examples: Callable[[int], Sequence[Example]],
+    examples: Callable[[int], Sequence[Tree]],
     schedule: Schedule,
     folder: Path,
     tell: Callable[[Progress], None],
@@ -129,35 +151,59 @@ def train(
     return True
 
 
-def _step(model: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Sequence[int]]) -> float:
-    """Takes one step on a batch and returns its loss."""
-    longest = max(map(len, rows))
-    read = torch.zeros((len(rows), longest), dtype=torch.long)
-    labels = torch.full_like(read, _UNREAD)
-    for row, tokens in enumerate(rows):
-        read[row, : len(tokens)] = labels[row, : len(tokens)] = torch.tensor(tokens)
-    read, labels = read.to(model.device), labels.to(model.device)
+def _step(model: Any, optimizer: torch.optim.Optimizer, trees: Sequence[Tree]) -> float:
+    """Takes one step on a batch; returns the loss of its replies, in nats a token."""
+    batch = _batch(trees, model.device)
     with torch.autocast(model.device.type, torch.bfloat16):
-        # No mask: padding comes last, and no token looks ahead.
-        logits = model(input_ids=read).logits
-    loss = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=_UNREAD
+        logits = _logits(model, batch)
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), batch.tokens[:, 1:].flatten(), reduction="none"
     )
+    weights = batch.weights[:, 1:].flatten()
     optimizer.zero_grad()
-    loss.backward()
+    ((losses * weights).sum() / weights.sum()).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return float(loss.detach())
+    return float(losses[weights == 1].mean().detach())
 
 
-def _batches(
-    examples: Sequence[Example], schedule: Schedule, epoch: int
-) -> list[list[tuple[int, ...]]]:
+def _batch(trees: Sequence[Tree], device: Any) -> _Batch:
+    """Returns trees as arrays, those that are shorter padded at their ends."""
+    shape = len(trees), max(map(len, trees))
+    tokens, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+    branches, weights = torch.full(shape, _PADDING), torch.zeros(shape)
+    for row, tree in enumerate(trees):
+        trunk = len(tree.trunk)
+        start = 0
+        for number, branch in enumerate([Branch(tree.trunk, ()), *tree.branches]):
+            asked, reply = branch.asked, branch.reply
+            count = len(asked) + len(reply)
+            place = slice(start, start + count)
+            tokens[row, place] = torch.tensor([*asked, *reply])
+            positions[row, place] = torch.arange(count) + (trunk if number else 0)
+            branches[row, place] = number
+            weights[row, place] = _PROMPT_WEIGHT
+            weights[row, start + len(asked) : start + count] = 1.0
+            weights[row, start] = 0.0  # what stands before is another branch, or nothing
+            start += count
+    return _Batch(*(part.to(device) for part in (tokens, positions, branches, weights)))
+
+
+def _logits(model: Any, batch: _Batch) -> torch.Tensor:
+    """Returns the logits after each token, [B, L, vocabulary]."""
+    length = batch.tokens.shape[1]
+    behind = torch.ones((length, length), dtype=torch.bool, device=batch.tokens.device).tril()
+    own = batch.branches[:, :, None] == batch.branches[:, None, :]
+    seen = behind & (own | (batch.branches == 0)[:, None, :])
+    told = model(input_ids=batch.tokens, attention_mask=seen[:, None], position_ids=batch.positions)
+    return told.logits
+
+
+def _batches(examples: Sequence[Tree], schedule: Schedule, epoch: int) -> list[list[Tree]]:
     """Returns an epoch's examples in batches of like length, in random order."""
     rng = randomness.generator(schedule.seed, "batches", epoch)
-    rows = [(*example.prompt, *example.program) for example in examples]
-    rows.sort(key=lambda row: len(row) * rng.uniform(0.95, 1.05))
-    batches: list[list[tuple[int, ...]]] = [[]]
+    rows = sorted(examples, key=lambda row: len(row) * rng.uniform(0.95, 1.05))
+    batches: list[list[Tree]] = [[]]
     for row in rows:
         longest = max(len(row), *map(len, batches[-1]), 0)
         if batches[-1] and longest * (len(batches[-1]) + 1) > schedule.batch_tokens:

@@ -1,4 +1,4 @@
-"""The corpus: children that a reply could write, with their parents, kept chunk by chunk."""
+"""The corpus: children with their parents, kept chunk by chunk."""
 
 import ast
 import json
@@ -8,44 +8,54 @@ import pytest
 from evo_clrs import program, slots
 from evo_clrs.gates import static
 from evo_clrs.programs import seeds
-from evo_clrs.proposers import replies
-from evo_clrs.proposers.grammar.survey import survey_proposals
 from evo_clrs.proposers.pretraining import corpus
+from evo_clrs.proposers.replies import with_imports
 
 
 @pytest.fixture
 def short(monkeypatch):
-    monkeypatch.setattr(corpus, "CHUNK", 12)
+    monkeypatch.setattr(corpus, "CHUNK", 8)
 
 
 @pytest.mark.parametrize("name", ["processor", "triplet", "network"])
-def test_a_child_read_as_a_reply_is_the_program_that_the_grammar_proposed(name, short):
+def test_children_pass_the_static_gate_and_differ_from_their_parents_and_each_other(name, short):
     slot = slots.SLOTS[name]
-    proposed = {
-        program.identity(proposal.source)
-        for _, proposal in survey_proposals(slot, seeds(name), 12, 3)
-    }
     families = list(corpus.families(slot, 3))
-    assert len(families) >= 8
+    assert len(families) >= 6
     for family in families:
-        reply = family.child.removeprefix(slot.opening)
-        read = replies.read("\n" + reply, slot.opening, slot, ())
-        static.check(read.source, slot)
-        assert program.identity(read.source) in proposed
         assert len(family.parents) == 2
+        known = {program.identity(parent) for parent in family.parents}
+        children = {program.identity(child.source) for child in family.children}
+        assert len(children) == len(family.children) >= 1
+        assert known.isdisjoint(children)
+        for child in family.children:
+            static.check(with_imports(child.source, slot), slot)
 
 
-def test_a_child_begins_with_what_was_changed(short):
+def test_parents_are_children_of_before_or_seeds(short):
+    known = {program.identity(source) for source in seeds("triplet").values()}
+    grown = 0
     for family in corpus.families(slots.TRIPLET, 3):
-        first = family.child.removeprefix(slots.TRIPLET.opening).splitlines()[0]
-        kind, _, change = first.removeprefix("    # ").partition(": ")
-        assert kind.isalpha() and change
+        parents = {program.identity(parent) for parent in family.parents}
+        assert parents <= known
+        grown += not parents <= {program.identity(s) for s in seeds("triplet").values()}
+        known |= {program.identity(child.source) for child in family.children}
+    assert grown > 3
 
 
-def test_parents_hold_no_comments_and_no_docstrings(short):
+def test_a_child_tells_what_was_changed(short):
     for family in corpus.families(slots.TRIPLET, 3):
-        for parent in family.parents:
-            assert "#" not in parent and ast.get_docstring(ast.parse(parent)) is None
+        for child in family.children:
+            assert child.changes
+            for told in child.changes:
+                kind, _, change = told.partition(": ")
+                assert kind.isalpha() and change
+
+
+def test_texts_hold_no_comments_and_no_docstrings(short):
+    for family in corpus.families(slots.TRIPLET, 3):
+        for text in (*family.parents, *(child.source for child in family.children)):
+            assert "#" not in text and ast.get_docstring(ast.parse(text)) is None
 
 
 def test_chunks_are_kept_and_read_again(tmp_path, short):
@@ -54,8 +64,9 @@ def test_chunks_are_kept_and_read_again(tmp_path, short):
         "network-0.jsonl",
         "network-1.jsonl",
     ]
-    line = json.dumps({"slot": "network", "parents": ["x"], "child": "y"})
+    child = {"source": "y", "changes": ["depth: less"]}
+    line = json.dumps({"slot": "network", "parents": ["x"], "children": [child]})
     (tmp_path / "network-1.jsonl").write_text(line + "\n")
     again = list(corpus.make(tmp_path, {"network": [0, 1]}))
     assert again[0] == first[0]
-    assert again[1] == [corpus.Family("network", ("x",), "y")]
+    assert again[1] == [corpus.Family("network", ("x",), (corpus.Child("y", ("depth: less",)),))]
