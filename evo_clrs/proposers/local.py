@@ -13,7 +13,7 @@ from typing import Any
 
 from evo_clrs import randomness, records, slots
 from evo_clrs.errors import UserError
-from evo_clrs.proposers import answers, endings, patches, prompts, replies
+from evo_clrs.proposers import answers, endings, guiding, patches, prompts, replies
 from evo_clrs.proposers.base import Lesson, Refusal
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -110,6 +110,7 @@ class Local:
         self._soft_prompts = None if folder is None else folder / "soft_prompt"
         self._soft_prompt: Path | None = None
         self._loaded: tuple[Any, Any] | None = None
+        self._pieces: guiding.Pieces | None = None
 
     @property
     def identity(self) -> Mapping[str, str | int | float]:
@@ -250,6 +251,7 @@ class Local:
                 _stops(model, tokenizer),
                 lambda text: not words and endings.ended(text, slot, opening),
                 self._vectors(),
+                self._guide(asked).allowed if opening == patches.OPENING else None,
             )
         except (FloatingPointError, RuntimeError) as error:
             what = " ".join(str(error).split())[:200]
@@ -272,6 +274,13 @@ class Local:
             )
             for position, sample in enumerate(samples)
         ]
+
+    def _guide(self, asked: _Asked) -> guiding.Guide:
+        """Returns what keeps edits to lines of the programs shown."""
+        if self._pieces is None:
+            _, tokenizer = self._load()
+            self._pieces = guiding.Pieces(tokenizer)
+        return guiding.Guide(self._pieces, asked.shown)
 
     def _vectors(self) -> Any:
         """Returns the soft prompt as it is now, None for none."""

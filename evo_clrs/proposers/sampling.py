@@ -55,6 +55,7 @@ def sample(
     stop_tokens: frozenset[int],
     ended: Callable[[str], bool],
     soft_prompt: torch.Tensor | None = None,
+    allowed: Callable[[str], Sequence[int] | None] | None = None,
 ) -> list[Sample]:
     """Returns one completion for each draw, in order.
 
@@ -67,6 +68,7 @@ def sample(
       stop_tokens: tokens that end a completion.
       ended: whether a text has come to its end; asked when a line ends or begins.
       soft_prompt: vectors that stand before the embedded prompt, [length, width]; None for none.
+      allowed: gives the tokens that may follow a text, None where any may; None for any anywhere.
 
     Raises:
       FloatingPointError: the model gives numbers that are not finite.
@@ -77,6 +79,9 @@ def sample(
     reader = _Reader(model, prompt, soft_prompt)
     logits = reader.first(len(draws))
     for _ in range(max_new_tokens):
+        if allowed is not None:
+            texts = [_decode(tokenizer, written[row]) for row in active]
+            logits = _narrowed(logits, [allowed(text) for text in texts])
         tokens = _choose(logits, [draws[row] for row in active])
         kept = []
         for position, (row, token) in enumerate(zip(active, tokens, strict=True)):
@@ -146,6 +151,16 @@ class _Reader:
 
 def _last(told: Any) -> torch.Tensor:
     return told.logits[:, -1].float().cpu()
+
+
+def _narrowed(logits: torch.Tensor, allowed: Sequence[Sequence[int] | None]) -> torch.Tensor:
+    """Returns logits that leave each row no other tokens than those allowed."""
+    narrowed = logits.clone()
+    for row, tokens in enumerate(allowed):
+        if tokens is not None:
+            narrowed[row] = -torch.inf
+            narrowed[row, list(tokens)] = logits[row, list(tokens)]
+    return narrowed
 
 
 def _choose(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:

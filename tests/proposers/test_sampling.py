@@ -20,14 +20,22 @@ def loaded(tmp_path_factory):
     return model, transformers.AutoTokenizer.from_pretrained(folder)
 
 
-def sample(loaded, temperatures, most=12, seed=0, stops=frozenset(), ended=lambda text: False):
+def sample(
+    loaded,
+    temperatures,
+    most=12,
+    seed=0,
+    stops=frozenset(),
+    ended=lambda text: False,
+    allowed=None,
+):
     model, tokenizer = loaded
     draws = [
         sampling.Draw(temperature, random.Random(f"{seed}:{row}"))
         for row, temperature in enumerate(temperatures)
     ]
     tokens = tokenizer(PROMPT)["input_ids"]
-    return sampling.sample(model, tokenizer, tokens, draws, most, stops, ended)
+    return sampling.sample(model, tokenizer, tokens, draws, most, stops, ended, allowed=allowed)
 
 
 def greedy(loaded, most):
@@ -44,6 +52,16 @@ def test_without_temperature_it_is_the_librarys_greedy_search(loaded):
     expected = loaded[1].decode(greedy(loaded, 40), skip_special_tokens=True)
     assert first.text == second.text == expected
     assert first.tokens == 40 and not first.ended
+
+
+def test_only_tokens_that_are_let_through_are_drawn_and_where_all_are_nothing_changes(loaded):
+    _, tokenizer = loaded
+    two = tokenizer("az", add_special_tokens=False)["input_ids"]
+    narrowed = sample(loaded, (1.0, 1.0), allowed=lambda text: two if len(text) < 6 else None)
+    free = sample(loaded, (1.0, 1.0))
+    for kept, other in zip(narrowed, free, strict=True):
+        assert set(kept.text[:6]) <= set("az") and kept.text != other.text
+    assert sample(loaded, (1.0, 1.0), allowed=lambda text: None) == free
 
 
 def test_tokens_come_as_often_as_the_model_says(loaded):
