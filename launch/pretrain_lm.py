@@ -23,7 +23,7 @@ from launch import cli, surroundings
 OUT = flags.DEFINE_string("out", "", "Folder for the corpus, checkpoints and the model.")
 CHUNKS = flags.DEFINE_list(
     "chunks",
-    ["processor:100", "triplet:50", "network:50"],
+    ["processor:36", "triplet:18", "network:18"],
     f"How many chunks of {corpus.CHUNK} families of each slot are learnt from.",
 )
 WORKERS = flags.DEFINE_integer("workers", 1, "Processes that make the corpus.")

@@ -251,7 +251,7 @@ class Local:
                 _stops(model, tokenizer),
                 lambda text: not words and endings.ended(text, slot, opening),
                 self._vectors(),
-                self._guide(asked).allowed if opening == patches.OPENING else None,
+                self._guide(asked, slot) if opening == patches.OPENING else None,
             )
         except (FloatingPointError, RuntimeError) as error:
             what = " ".join(str(error).split())[:200]
@@ -275,12 +275,12 @@ class Local:
             for position, sample in enumerate(samples)
         ]
 
-    def _guide(self, asked: _Asked) -> guiding.Guide:
+    def _guide(self, asked: _Asked, slot: slots.Slot) -> guiding.Guide:
         """Returns what keeps edits to lines of the programs shown."""
         if self._pieces is None:
             _, tokenizer = self._load()
             self._pieces = guiding.Pieces(tokenizer)
-        return guiding.Guide(self._pieces, asked.shown)
+        return guiding.Guide(self._pieces, asked.shown, slot)
 
     def _vectors(self) -> Any:
         """Returns the soft prompt as it is now, None for none."""

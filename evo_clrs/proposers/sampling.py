@@ -10,11 +10,12 @@ import dataclasses
 import inspect
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 _TAIL = 8  # tokens looked at before the whole text is
+_REDRAWS = 6  # of one token, before all are looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,18 @@ class Draw:
 
     temperature: float
     generator: random.Random
+
+
+class Guide(Protocol):
+    """Says which tokens may follow a text."""
+
+    def admits(self, text: str, token: int) -> bool:
+        """Whether a token may follow."""
+        ...
+
+    def allowed(self, text: str) -> Sequence[int]:
+        """Returns all that may, one or more."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +68,7 @@ def sample(
     stop_tokens: frozenset[int],
     ended: Callable[[str], bool],
     soft_prompt: torch.Tensor | None = None,
-    allowed: Callable[[str], Sequence[int] | None] | None = None,
+    guide: Guide | None = None,
 ) -> list[Sample]:
     """Returns one completion for each draw, in order.
 
@@ -68,7 +81,8 @@ def sample(
       stop_tokens: tokens that end a completion.
       ended: whether a text has come to its end; asked when a line ends or begins.
       soft_prompt: vectors that stand before the embedded prompt, [length, width]; None for none.
-      allowed: gives the tokens that may follow a text, None where any may; None for any anywhere.
+      guide: says which tokens may follow a text; one that may not is drawn again, from those that
+        may. None lets all through.
 
     Raises:
       FloatingPointError: the model gives numbers that are not finite.
@@ -79,10 +93,12 @@ def sample(
     reader = _Reader(model, prompt, soft_prompt)
     logits = reader.first(len(draws))
     for _ in range(max_new_tokens):
-        if allowed is not None:
-            texts = [_decode(tokenizer, written[row]) for row in active]
-            logits = _narrowed(logits, [allowed(text) for text in texts])
         tokens = _choose(logits, [draws[row] for row in active])
+        if guide is not None:
+            texts = [_decode(tokenizer, written[row]) for row in active]
+            for position, (row, text) in enumerate(zip(active, texts, strict=True)):
+                first = tokens[position]
+                tokens[position] = _guided(guide, text, first, logits[position], draws[row])
         kept = []
         for position, (row, token) in enumerate(zip(active, tokens, strict=True)):
             written[row].append(token)
@@ -153,14 +169,29 @@ def _last(told: Any) -> torch.Tensor:
     return told.logits[:, -1].float().cpu()
 
 
-def _narrowed(logits: torch.Tensor, allowed: Sequence[Sequence[int] | None]) -> torch.Tensor:
-    """Returns logits that leave each row no other tokens than those allowed."""
-    narrowed = logits.clone()
-    for row, tokens in enumerate(allowed):
-        if tokens is not None:
-            narrowed[row] = -torch.inf
-            narrowed[row, list(tokens)] = logits[row, list(tokens)]
-    return narrowed
+def _guided(guide: Guide, text: str, token: int, logits: torch.Tensor, draw: Draw) -> int:
+    """Returns a token that may follow: the one drawn, or else one drawn from what is left.
+
+    Leaving out one after the other gives the distribution over all that may follow, and asks of
+    few tokens whether they may.
+
+    Args:
+      guide: says what may follow.
+      text: what was written.
+      token: drawn from all.
+      logits: of all, [vocabulary].
+      draw: how the sample is drawn.
+    """
+    left = logits.clone()
+    for _ in range(_REDRAWS):
+        if guide.admits(text, token):
+            return token
+        left[token] = -torch.inf
+        (token,) = _choose(left[None], [draw])
+    allowed = list(guide.allowed(text))
+    left = torch.full_like(logits, -torch.inf)
+    left[allowed] = logits[allowed]
+    return _choose(left[None], [draw])[0]
 
 
 def _choose(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:

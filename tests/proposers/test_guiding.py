@@ -10,6 +10,7 @@ pytest.importorskip("transformers")
 from evo_clrs import program, programs  # noqa: E402
 from evo_clrs.proposers import guiding, patches  # noqa: E402
 from evo_clrs.proposers.pretraining import tokens  # noqa: E402
+from evo_clrs.slots import PROCESSOR, TRIPLET  # noqa: E402
 
 SOURCES = tuple(programs.load("processor").values())
 BARE = [program.bare(source) for source in SOURCES]
@@ -17,61 +18,116 @@ MARKS = "\n<<<<<<< SEARCH\n    a = b\n=======\n    a = c\n>>>>>>> REPLACE\n"
 TOKENIZER = tokens.learn([*BARE, *[MARKS] * 20], 700)
 PIECES = guiding.Pieces(TOKENIZER)
 FIRST = " 2\n<<<<<<< SEARCH"
+SIMPLE = "def f(x):\n    y = x + x\n    z = y * x\n    return z\n"
+
+
+def guided(sources, slot=PROCESSOR):
+    return guiding.Guide(PIECES, sources, slot)
 
 
 def piece(token):
     return TOKENIZER.decode([token], clean_up_tokenization_spaces=False)
 
 
-def drawn(guide, text, rng):
-    """Goes on with tokens drawn from those that are let through, until the search lines end."""
-    while (allowed := guide.allowed(text)) is not None:
-        text += piece(rng.choice(allowed))
+def tokens_of(text):
+    return TOKENIZER(text, add_special_tokens=False)["input_ids"]
+
+
+def letters(guide, text):
+    """Returns the first letters of all that may follow."""
+    return {piece(token)[0] for token in guide.allowed(text) if guide.admits(text, token)}
+
+
+def written(guide, text, more):
+    """Goes on token by token as far as it is let through; returns what was written."""
+    for token in tokens_of(more):
+        if not guide.admits(text, token):
+            return text
+        text += piece(token)
     return text
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_is_drawn_stands_at_one_place(seed):
+def test_search_lines_stand_at_one_place_whatever_is_drawn(seed):
     rng = random.Random(seed)
     chosen = rng.sample(SOURCES, 2)
-    text = drawn(guiding.Guide(PIECES, chosen), FIRST, rng)
+    guide = guided(chosen)
+    text = FIRST
+    while "\n=======\n" not in text:
+        allowed = guide.allowed(text)
+        assert all(guide.admits(text, token) for token in allowed)
+        text += piece(rng.choice(allowed))
     search = text.partition(" SEARCH\n")[2].partition("\n=======\n")[0]
     edit = patches.Edit(tuple(search.split("\n")), ("    pass",))
     assert "    pass\n" in patches.apply([edit], [program.bare(chosen[1])])
 
 
-def test_a_line_may_be_written_token_by_token_as_it_stands():
-    guide = guiding.Guide(PIECES, SOURCES)
-    line = next(line for line in BARE[1].splitlines() if BARE[1].count(line) == 1 and "hk." in line)
-    text = FIRST
-    for token in TOKENIZER(f"\n{line}\n=======\n")["input_ids"]:
-        assert token in guide.allowed(text)
-        text += piece(token)
-    assert guide.allowed(text) is None
+@pytest.mark.parametrize("number", range(0, len(BARE), 3))
+def test_edits_between_two_programs_are_let_through(number):
+    one, other = BARE[number], BARE[number - 1]
+    edits = patches.write(patches.between(one, other))
+    guide = guided((one,))
+    text = written(guide, " 1\n", edits)
+    assert len(text) > 40 and len(patches.read(text.rpartition("<<<<<<<")[0])) >= 1
 
 
-def test_lines_of_another_program_or_of_none_are_not_let_through():
-    guide = guiding.Guide(PIECES, ("x = 1\ny = 2\n", "z = 3\n"))
+def test_an_edit_may_be_written_as_it_should_be():
+    edits = patches.write(patches.between(SIMPLE, SIMPLE.replace("y * x", "y * y")))
+    guide = guided((SIMPLE,))
+    assert written(guide, " 1\n", edits) == " 1\n" + edits
+
+
+def test_lines_of_another_program_are_not_let_through():
+    guide = guided(("x = 1\ny = 2\n", "z = 3\n"))
     assert {piece(token)[1:2] for token in guide.allowed(FIRST)} <= {"z", ""}
-    assert guide.allowed(" 3\n<<<<<<< SEARCH") is None  # there is no such program
+    assert guide.admits(" 3\n<<<<<<< SEARCH", 70)  # there is no such program
 
 
 def test_a_second_edit_sees_what_the_first_one_wrote():
-    guide = guiding.Guide(PIECES, ("x = 1\n", "x = 1\n"))
+    guide = guided(("x = 1\n",))
     text = " 1\n<<<<<<< SEARCH\nx = 1\n=======\nq = 7\n>>>>>>> REPLACE\n<<<<<<< SEARCH\n"
-    assert {piece(token)[0] for token in guide.allowed(text)} == {"q"}
+    assert letters(guide, text) == {"q"}
 
 
 def test_a_line_that_stands_twice_goes_on():
-    guide = guiding.Guide(PIECES, ("x = 1\nx = 1\ny = 2\n",))
-    allowed = guide.allowed(" 1\n<<<<<<< SEARCH\nx = 1\n")
-    assert not any(piece(token).startswith("=") for token in allowed)
+    guide = guided(("x = 1\nx = 1\ny = 2\n",))
+    assert "=" not in letters(guide, " 1\n<<<<<<< SEARCH\nx = 1\n")
 
 
-def test_elsewhere_anything_may_follow():
-    guide = guiding.Guide(PIECES, SOURCES)
-    for text in ("", " 1\n", " 1\n<<<<<<< SEARCH\nx\n=======\n", " 1\n# depth: less\n<<<<<<"):
-        assert guide.allowed(text) is None
+def test_a_line_in_the_place_of_others_uses_names_that_stand_there():
+    guide = guided((SIMPLE,))
+    text = " 1\n<<<<<<< SEARCH\n    y = x + x\n=======\n    y = x * "
+    assert "x" in letters(guide, text)
+    assert not letters(guide, text) & {"y", "q", ")", "\n", "\0"}
+
+
+def test_a_reply_ends_when_it_changed_something_and_every_name_stands():
+    guide = guided((SIMPLE,))
+    end = TOKENIZER.eos_token_id
+    edit = " 1\n<<<<<<< SEARCH\n    y = x + x\n=======\n    {} = x\n>>>>>>> REPLACE\n"
+    assert guide.admits(edit.format("y"), end)
+    assert not guide.admits(edit.format("y").replace("= x\n", "= x + x\n"), end)
+    gone = edit.format("w")
+    assert not guide.admits(gone, end)
+    # The next edit is of the line that used the name that is gone.
+    again = gone + "<<<<<<< SEARCH\n    "
+    assert letters(guide, again) == {"z"}
+
+
+def test_a_reply_does_not_end_with_shapes_that_are_sure_to_fail():
+    source = program.bare(programs.load("triplet")["v1_standard"])
+    guide, end = guided((source,), TRIPLET), TOKENIZER.eos_token_id
+    edit = " 1\n<<<<<<< SEARCH\n    {}\n=======\n    {}\n>>>>>>> REPLACE\n"
+    fine = edit.format("reduced = jnp.max(triplets, axis=1)", "reduced = jnp.min(triplets, axis=2)")
+    assert guide.admits(fine, end)
+    fails = fine.replace("axis=2", "axis=7")
+    assert not guide.admits(fails, end)
+    assert letters(guide, fails + "<<<<<<< SEARCH\n    ") == {"r"}  # that line once more
+    falls_short = fine.replace("axis=2", "axis=(1, 2)")
+    assert not guide.admits(falls_short, end)
+    assert "return" in "".join(
+        piece(token) for token in guide.allowed(falls_short + "<<<<<<< SEARCH\n    ")
+    )
 
 
 def test_a_tokenizer_whose_texts_do_not_join_guides_nothing():
@@ -87,5 +143,4 @@ def test_a_tokenizer_whose_texts_do_not_join_guides_nothing():
         def decode(self, tokens, clean_up_tokenization_spaces):
             return "x"
 
-    guide = guiding.Guide(guiding.Pieces(Joined()), SOURCES)
-    assert guide.allowed(FIRST) is None
+    assert guiding.Guide(guiding.Pieces(Joined()), SOURCES, PROCESSOR).admits(FIRST, 1)

@@ -27,7 +27,7 @@ def sample(
     seed=0,
     stops=frozenset(),
     ended=lambda text: False,
-    allowed=None,
+    guide=None,
 ):
     model, tokenizer = loaded
     draws = [
@@ -35,7 +35,7 @@ def sample(
         for row, temperature in enumerate(temperatures)
     ]
     tokens = tokenizer(PROMPT)["input_ids"]
-    return sampling.sample(model, tokenizer, tokens, draws, most, stops, ended, allowed=allowed)
+    return sampling.sample(model, tokenizer, tokens, draws, most, stops, ended, guide=guide)
 
 
 def greedy(loaded, most):
@@ -54,14 +54,39 @@ def test_without_temperature_it_is_the_librarys_greedy_search(loaded):
     assert first.tokens == 40 and not first.ended
 
 
+class Only:
+    """Lets through some tokens, while the text is short."""
+
+    def __init__(self, tokens, most=6):
+        self.tokens, self.most = tokens, most
+
+    def admits(self, text, token):
+        return len(text) >= self.most or token in self.tokens
+
+    def allowed(self, text):
+        return self.tokens
+
+
 def test_only_tokens_that_are_let_through_are_drawn_and_where_all_are_nothing_changes(loaded):
-    _, tokenizer = loaded
-    two = tokenizer("az", add_special_tokens=False)["input_ids"]
-    narrowed = sample(loaded, (1.0, 1.0), allowed=lambda text: two if len(text) < 6 else None)
+    two = loaded[1]("az", add_special_tokens=False)["input_ids"]
     free = sample(loaded, (1.0, 1.0))
-    for kept, other in zip(narrowed, free, strict=True):
+    for kept, other in zip(sample(loaded, (1.0, 1.0), guide=Only(two)), free, strict=True):
         assert set(kept.text[:6]) <= set("az") and kept.text != other.text
-    assert sample(loaded, (1.0, 1.0), allowed=lambda text: None) == free
+    assert sample(loaded, (1.0, 1.0), guide=Only(two, most=0)) == free
+
+
+@pytest.mark.parametrize("redraws", [0, 2, 50])
+def test_what_is_let_through_keeps_its_shares(monkeypatch, redraws):
+    """Leaving out one token after the other is drawing from those that may follow."""
+    monkeypatch.setattr(sampling, "_REDRAWS", redraws)
+    logits = torch.log(torch.tensor([0.4, 0.3, 0.2, 0.1]))
+    guide, found = Only([1, 3]), [0] * 4
+    for seed in range(4000):
+        draw = sampling.Draw(1.0, random.Random(seed))
+        (first,) = sampling._choose(logits[None], [draw])
+        found[sampling._guided(guide, "", first, logits, draw)] += 1
+    assert found[0] == found[2] == 0
+    assert found[1] == pytest.approx(3000, abs=137)  # five standard deviations
 
 
 def test_tokens_come_as_often_as_the_model_says(loaded):

@@ -95,6 +95,16 @@ def make(place: str, options: Options, folder: Path | None) -> Grammar:
     return Grammar()
 
 
+def clean_text(source: str, slot: slots.Slot) -> str:
+    """Returns a program as the grammar writes it before any edit: its names and order of lines.
+
+    Raises:
+      ValueError, ShapeError: it cannot be read.
+    """
+    draft = Draft(clean(prepare(source, slot), slot), slot)
+    return write(draft, f"{grammar_for(slot.name).title}.", ())
+
+
 @dataclasses.dataclass(frozen=True)
 class _Plan:
     """A way of making a child.

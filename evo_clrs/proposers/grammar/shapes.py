@@ -46,6 +46,16 @@ class Shapes:
             _fits(value, tensor) for value, tensor in zip(outputs, slot.outputs, strict=True)
         )
 
+    def may_fit(self, slot: slots.Slot) -> bool:
+        """Whether the outputs may have the shapes that the slot asks for, as far as is known."""
+        if self.output == UNKNOWN:
+            return True
+        outputs = self.output.items if isinstance(self.output, Items) else (self.output,)
+        return len(outputs) == len(slot.outputs) and all(
+            value == UNKNOWN or _fits(value, tensor)
+            for value, tensor in zip(outputs, slot.outputs, strict=True)
+        )
+
 
 def _fits(value: Value, tensor: slots.Tensor) -> bool:
     if tensor.optional and value == NONE:
@@ -74,14 +84,35 @@ def main_function(tree: ast.Module, slot: slots.Slot) -> ast.FunctionDef:
     raise ShapeError(f"the program does not define {slot.definition}")
 
 
+def first_misfit(tree: ast.Module, slot: slots.Slot) -> int | None:
+    """Returns the line of the first statement that is sure to fail when the program is traced.
+
+    Where all may do but outputs are known not to have the slot's shapes it is the one that returns
+    them. None where nothing is known to be wrong.
+
+    Raises:
+      ShapeError: the program lacks the slot's definition.
+    """
+    reader = Reader(slot)
+    main = main_function(tree, slot)
+    try:
+        shapes = _read(reader, main, tree, slot)
+    except ShapeError:
+        *_, failing = reader.scopes  # the last that was come to
+        return failing.lineno
+    return None if shapes.may_fit(slot) else main.body[-1].lineno
+
+
 def infer(tree: ast.Module, slot: slots.Slot) -> Shapes:
     """Returns the shapes of a program.
 
     Raises:
       ShapeError: the program lacks the slot's definition, or is sure to fail when traced.
     """
-    reader = Reader(slot)
-    main = main_function(tree, slot)
+    return _read(Reader(slot), main_function(tree, slot), tree, slot)
+
+
+def _read(reader: Reader, main: ast.FunctionDef, tree: ast.Module, slot: slots.Slot) -> Shapes:
     for statement in tree.body:
         reader.statement(statement, reader.top)
     inputs: list[Value] = [Array(tuple(map(Dim.of, t.shape))) for t in slot.inputs]

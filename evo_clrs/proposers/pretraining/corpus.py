@@ -1,9 +1,10 @@
 """The corpus of a small language model: children with the parents they were made from.
 
-The grammar operator proposes them as in a search: parents are its own children of before, up to
-eight generations from the seeds, and now and then a seed. Every pair of parents has several
-children. They are cut into chunks, each from its own seed, which are made side by side and kept one
-by one, so that making a corpus can be broken off.
+The grammar operator proposes them: parents are its own children of before, up to twelve
+generations from the seeds, and now and then a seed. Every pair of parents has several children,
+each by a single edit of one of them or with a part of the other: small steps are learnt faster than
+leaps, and a search takes many. They are cut into chunks, each from its own seed, which are made
+side by side and kept one by one, so that making a corpus can be broken off.
 """
 
 import ast
@@ -16,16 +17,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evo_clrs import program, programs, randomness, records
-from evo_clrs.proposers.grammar.proposer import Grammar
+from evo_clrs.proposers.grammar.proposer import Grammar, clean_text
 from evo_clrs.slots import SLOTS, Slot
 
-CHUNK = 25  # families
+CHUNK = 40  # families
 HELD_OUT = 1_000_000  # chunks from here on are never learnt from
 
-_CHILDREN = 6  # of a family
-_POOL = 30  # youngest children that may be parents
-_SEEDS = 0.2  # of all parents
-_DEEPEST = 8  # generations from a seed
+_MUTANTS = 4  # children by one edit, of each parent of a family
+_CROSSED = 1  # children with a part of the other, of each
+_POOL = 12  # youngest children that may be parents
+_SEEDS = 0.15  # of all parents
+_DEEPEST = 12  # generations from a seed
 _MOST_BYTES = 2_600  # of a parent's bare text; larger programs leave too little room in a prompt
 
 
@@ -80,9 +82,8 @@ def make(
 
 def families(slot: Slot, chunk: int) -> Iterator[Family]:
     """Yields the families of a chunk; those without children are left out."""
-    seeds = list(programs.seeds(slot.name).values())
+    seeds = [clean_text(source, slot) for source in programs.seeds(slot.name).values()]
     young: list[tuple[str, int]] = []  # with their generations
-    proposer = Grammar()
     for index in range(CHUNK):
         rng = randomness.generator(chunk, "corpus", index)
         parents = [
@@ -91,23 +92,33 @@ def families(slot: Slot, chunk: int) -> Iterator[Family]:
             else (rng.choice(seeds), 0)
             for _ in range(2)
         ]
-        request = records.Request(
-            index=index,
-            round=0,
-            parents=tuple(records.Parent(str(n), text, {}) for n, (text, _) in enumerate(parents)),
-            targets={},
-            temperatures=(1.0,) * _CHILDREN,
-        )
-        sources = [proposal.source for proposal in proposer.propose(request, slot, "", chunk)]
-        children = _distinct([source for source in sources if source])
+        texts = [text for text, _ in parents]
+        children = _distinct(list(_bred(slot, texts, chunk, index)))
         if not children:
             continue
         generation = 1 + max(depth for _, depth in parents)
         heir = rng.choice(list(children))
         if generation < _DEEPEST and len(children[heir].source.encode()) <= _MOST_BYTES:
             young.append((heir, generation))
-        shown = tuple(program.bare(text) for text, _ in parents)
+        shown = tuple(map(program.bare, texts))
         yield Family(slot.name, shown, tuple(children.values()))
+
+
+def _bred(slot: Slot, texts: Sequence[str], chunk: int, index: int) -> Iterator[str]:
+    """Yields children of parents; those of each in turn, since an edit is of the first one."""
+    for turn, order in enumerate((texts, texts[::-1])):
+        shown = tuple(records.Parent(str(n), text, {}) for n, text in enumerate(order))
+        for operation, count in (("mutate", _MUTANTS), ("crossover", _CROSSED)):
+            request = records.Request(
+                index=2 * index + turn,
+                round=0,
+                parents=shown,
+                targets={},
+                temperatures=(1.0,) * count,
+                operation=operation,
+            )
+            proposals = Grammar().propose(request, slot, "", chunk)
+            yield from (proposal.source for proposal in proposals if proposal.source)
 
 
 def _distinct(sources: Sequence[str]) -> Mapping[str, Child]:

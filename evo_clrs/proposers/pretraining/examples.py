@@ -23,7 +23,7 @@ from evo_clrs.slots import SLOTS
 TEMPLATE = "edits"
 _ACCURACIES = (0.2, 0.99)
 _MOST = 1100  # tokens of a prompt with its reply; longer ones are left out
-_MOST_REPLY = 240  # tokens of a reply
+_MOST_REPLY = 150  # tokens of a reply
 _TERSE = 0.15  # of replies say neither a ratio nor changes, as those that a search tunes on
 
 
