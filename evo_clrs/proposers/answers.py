@@ -65,10 +65,15 @@ def edited(
 def _edits(source: str, parent: str) -> str:
     """Returns a program as edits of another, "" where they are equal or no edits are found."""
     try:
-        old, new = program.bare(parent), program.bare(source)
+        old, new = _bare(parent), _bare(source)
         return patches.write(patches.between(old, _like(old, new)))
     except ValueError:
         return ""
+
+
+@functools.lru_cache(maxsize=100_000)
+def _bare(source: str) -> str:
+    return program.bare(source)
 
 
 def _like(old: str, new: str) -> str:

@@ -227,7 +227,7 @@ def _all_bare(parents: Sequence[Parent]) -> Sequence[Parent]:
     return [dataclasses.replace(parent, source=_bare(parent.source)) for parent in parents]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=8192)  # of a corpus, every parent is shown in every epoch
 def _bare(source: str) -> str:
     """Returns a program's code alone; what is no program stays as it is."""
     try:
