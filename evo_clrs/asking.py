@@ -128,10 +128,12 @@ class Asking:
         if self._tuner is None:
             return
         asked = [self._store.request(child.request or 0) for child in children]
-        lessons = [
-            Lesson(prompt, tuple(parent.source for parent in request.parents), child.source)
-            for child, (request, prompt) in zip(children, filter(None, asked), strict=True)
-        ]
+        lessons = []
+        for child, recorded in zip(children, asked, strict=True):
+            if recorded is not None:
+                request, prompt = recorded
+                shown = tuple(parent.source for parent in request.parents)
+                lessons.append(Lesson(prompt, shown, child.source))
         self._progress.update(doing=f"tuning {self._proposer.name} on {len(lessons)} programs")
         self._tuner.tune(step, lessons, self._slot, self._seed)
 

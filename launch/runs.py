@@ -21,7 +21,7 @@ from evo_clrs.store import Store, files
 from launch import options
 
 # What a resumed run may change: how much is asked for, not what any score is.
-MAY_DIFFER = ("rounds", "max_scored")
+MAY_DIFFER = ("rounds",)
 
 _PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "dm-clrs", "numpy")
 
