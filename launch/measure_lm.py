@@ -4,10 +4,10 @@
       --result=FIGURES.json
 
 Prompts are built from pairs of programs that the model never saw: children that the grammar makes
-in chunks beyond those of the corpus, neither seeds nor in the corpus. Each asks for a parameter
-count between 0.7 and 1.3 of the smaller parent's. Samples go through static gate and jail. One is
-new if its fingerprint is neither a parent's nor that of a program of the corpus in FOLDER with as
-many parameters. FOLDER is what `launch.pretrain_lm --out` made.
+in chunks beyond those of the corpus, neither seeds nor in the corpus. Each asks for the parameter
+count of a model whose program has 0.7 to 1.3 of what the smaller parent's has. Samples go through
+static gate and jail. One is new if its fingerprint is neither a parent's nor that of a program of
+the corpus in FOLDER with as many parameters. FOLDER is what `launch.pretrain_lm --out` made.
 """
 
 import dataclasses
@@ -105,7 +105,9 @@ class _Known:
                 _, first = asked[0]
                 rng = randomness.generator(MEASURE_SEED.value, "asked size", index)
                 least = min(parent.metrics["num_params"] for parent in first.parents)
-                wanted = max(100, round(least * rng.uniform(*_SHARES) / 100) * 100)
+                outside = self.around.parameters
+                wanted = outside + (least - outside) * rng.uniform(*_SHARES)
+                wanted = max(100, round(wanted / 100) * 100)
                 yield Request(
                     index=index,
                     round=0,

@@ -56,9 +56,14 @@ def edited(
     if not found:
         return ""
     _, number, text = min(found)
-    ratio = f", parameters x {counts[-1] / counts[number]:.2f}" if counts else ""
-    told = "".join(f"# {change}\n" for change in changes)
-    return f" {number + 1}{ratio}\n{told}{text}"
+    ratio = told(counts[-1] / counts[number]) if counts else ""
+    lines = "".join(f"# {change}\n" for change in changes)
+    return f" {number + 1}{ratio}\n{lines}{text}"
+
+
+def told(ratio: float) -> str:
+    """Returns how a reply says what share of its parent's parameters its program has."""
+    return f", parameters x {ratio:.2f}"
 
 
 @functools.lru_cache(maxsize=100_000)

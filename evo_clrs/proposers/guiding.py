@@ -87,28 +87,36 @@ class _Place:
 class Guide:
     """Says which tokens may follow a reply that goes on from `patches.OPENING`."""
 
-    def __init__(self, pieces: Pieces, programs: Sequence[str], slot: Slot):
+    def __init__(
+        self, pieces: Pieces, programs: Sequence[str], slot: Slot, told: Sequence[str] = ()
+    ):
         """Takes the programs that edits may apply to, in the order of their numbers.
 
         Args:
           pieces: tokens of the model.
           programs: sources, of which the bare text is edited (`program.bare`).
           slot: what they fill.
+          told: what a reply says after the number of each program; where it is empty, or there are
+            none, what the model likes.
         """
         self._pieces = pieces
+        self._told = told
         self._programs = programs
         self._slot = slot.name
+        self._searching: tuple[_Place | None, frozenset[int]] = None, frozenset()
 
     def admits(self, text: str, token: int) -> bool:
         """Whether a token may follow what was written up to now."""
         place = self._place(text)
         if place is None:
-            return True
+            left = self._untold(text)
+            piece = self._pieces.texts[token] if left else ""
+            return not left or bool(piece) and (left.startswith(piece) or piece.startswith(left))
         if place.written is not None:
             piece = self._pieces.texts[token]
             return token not in self._pieces.ends and _writing(place).may_follow(piece)
         if place.searched is not None:
-            return token in set(_following(place, self._pieces))
+            return token in self._following(place)
         return token not in self._pieces.ends or _may_end(place)
 
     def allowed(self, text: str) -> list[int]:
@@ -116,8 +124,23 @@ class Guide:
         place = self._place(text)
         tokens = range(len(self._pieces.texts))
         if place is not None and place.searched is not None and place.written is None:
-            return sorted(set(_following(place, self._pieces))) or list(tokens)
+            return sorted(self._following(place)) or list(tokens)
         return [token for token in tokens if self.admits(text, token)] or list(tokens)
+
+    def _untold(self, text: str) -> str:
+        """Returns what a reply has yet to say of the program that it edits."""
+        named = _NUMBER.match(text)
+        if not self._pieces.texts or named is None or not 0 < int(named[1]) <= len(self._told):
+            return ""
+        told = self._told[int(named[1]) - 1]
+        written = text[named.end() :]
+        return told[len(written) :] if told.startswith(written) else ""
+
+    def _following(self, place: _Place) -> frozenset[int]:
+        """Returns the tokens that may follow within lines to search for."""
+        if place is not self._searching[0]:
+            self._searching = place, frozenset(_following(place, self._pieces))
+        return self._searching[1]
 
     def _place(self, text: str) -> _Place | None:
         """Returns where the next token stands, None where anything may follow."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from evo_clrs import randomness, records, slots
 from evo_clrs.errors import UserError
-from evo_clrs.proposers import answers, endings, guiding, patches, prompts, replies
+from evo_clrs.proposers import answers, choosing, endings, guiding, patches, prompts, replies
 from evo_clrs.proposers.base import Lesson, Refusal
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -27,6 +27,9 @@ class Options:
       max_new_tokens: tokens at most for one reply of a language model; one that has not ended by
         then is cut off.
       lm_batch: samples that a local model draws at a time.
+      lm_candidates: replies that a local model writes for each program that is asked for; the one
+        is kept whose names stand, whose shapes are known and whose parameters are nearest to what
+        is asked.
       lm_dtype: numbers of a local model: float32, bfloat16, float16; auto for float32 on CPUs and
         as stored elsewhere.
       lm_device: where a local model runs, as torch names it: cpu, cuda, cuda:1, mps; auto for the
@@ -44,6 +47,7 @@ class Options:
 
     max_new_tokens: int = 2048
     lm_batch: int = 16
+    lm_candidates: int = 1
     lm_dtype: str = "auto"
     lm_device: str = "auto"
     tune_lm: bool = False
@@ -54,7 +58,7 @@ class Options:
 
     def __post_init__(self) -> None:
         sizes = ("soft_prompt_length", "soft_prompt_epochs", "soft_prompt_batch")
-        for name in ("max_new_tokens", "lm_batch", *sizes):
+        for name in ("max_new_tokens", "lm_batch", "lm_candidates", *sizes):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
         if self.lm_dtype not in DTYPES:
@@ -115,7 +119,7 @@ class Local:
     @property
     def identity(self) -> Mapping[str, str | int | float]:
         """What shapes its samples besides prompts and seed."""
-        names = ("max_new_tokens", "lm_batch", "lm_dtype", "tune_lm")
+        names = ("max_new_tokens", "lm_batch", "lm_candidates", "lm_dtype", "tune_lm")
         return {name: getattr(self._options, name) for name in names}
 
     @property
@@ -193,7 +197,7 @@ class Local:
             (temperature, ("sample", (request.index, sample)))
             for sample, temperature in enumerate(request.temperatures)
         ]
-        return self._answer(_Asked(request, prompt, draws, shown), slot, seed)
+        return self._chosen(_Asked(request, prompt, draws, shown), slot, seed)
 
     def repair(
         self, refusals: Sequence[Refusal], slot: slots.Slot, seed: int
@@ -205,8 +209,22 @@ class Local:
             place = ("repair", (request.index, refusal.sample, refusal.attempt))
             draw = (request.temperatures[refusal.sample], place)
             asked = _Asked(request, refusal.prompt, [draw], refusal.programs)
-            answers += self._answer(asked, slot, seed)
+            answers += self._chosen(asked, slot, seed)
         return answers
+
+    def _chosen(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
+        """Returns the best of several replies for each draw; what they took is counted in full."""
+        count = self._options.lm_candidates
+        if count == 1 or slot.space is not None or asked.request.operation == "principles":
+            return self._answer(asked, slot, seed)
+        draws = [
+            (temperature, (purpose, (*indices, candidate) if candidate else indices))
+            for temperature, (purpose, indices) in asked.draws
+            for candidate in range(count)
+        ]
+        written = self._answer(dataclasses.replace(asked, draws=draws), slot, seed)
+        groups = [written[start : start + count] for start in range(0, len(written), count)]
+        return [choosing.best(group, asked.request, slot) for group in groups]
 
     def _answer(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         model, tokenizer = self._load()
@@ -280,7 +298,10 @@ class Local:
         if self._pieces is None:
             _, tokenizer = self._load()
             self._pieces = guiding.Pieces(tokenizer)
-        return guiding.Guide(self._pieces, asked.shown, slot)
+        wanted = asked.request.targets.get("num_params", 0)
+        counts = (parent.metrics.get("num_params", 0) for parent in asked.request.parents)
+        told = [f"{answers.told(wanted / count)}\n" if wanted and count else "" for count in counts]
+        return guiding.Guide(self._pieces, asked.shown, slot, told)
 
     def _vectors(self) -> Any:
         """Returns the soft prompt as it is now, None for none."""

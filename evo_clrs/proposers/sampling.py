@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 
 _TAIL = 8  # tokens looked at before the whole text is
-_REDRAWS = 6  # of one token, before all are looked at
+_REDRAWS = 64  # of one token, before all are looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +129,7 @@ class _Reader:
             self._keep = {"logits_to_keep": 1}  # of a long prompt, only the last are needed
         self._soft = soft_prompt
         self._cache: Any = None
+        self._rows = 0  # of the cache
         self._read = self._prompt
 
     def first(self, rows: int) -> torch.Tensor:
@@ -138,6 +139,7 @@ class _Reader:
         if hasattr(cache, "batch_repeat_interleave") and hasattr(cache, "batch_select_indices"):
             cache.batch_repeat_interleave(rows)
             self._cache = cache
+            self._rows = rows
         else:
             self._read = self._prompt.expand(rows, -1)
         return _last(told).expand(rows, -1)
@@ -150,7 +152,9 @@ class _Reader:
             self._read = torch.cat([self._read[rows], column], dim=1)
             told = self._model(**self._whole(self._read), use_cache=False, **self._keep)
             return _last(told)
-        self._cache.batch_select_indices(rows)
+        if len(kept) < self._rows:  # copies it all, so only where rows have ended
+            self._cache.batch_select_indices(rows)
+            self._rows = len(kept)
         told = self._model(
             input_ids=column, past_key_values=self._cache, use_cache=True, **self._keep
         )

@@ -144,3 +144,11 @@ def test_a_tokenizer_whose_texts_do_not_join_guides_nothing():
             return "x"
 
     assert guiding.Guide(guiding.Pieces(Joined()), SOURCES, PROCESSOR).admits(FIRST, 1)
+
+
+def test_a_reply_says_the_ratio_that_is_told_after_the_number_that_it_chose():
+    guide = guiding.Guide(PIECES, SOURCES, PROCESSOR, [", parameters x 0.70\n"] * 2)
+    told = " 2, parameters x 0.70\n"
+    assert written(guide, "", told) == told
+    assert written(guide, "", " 2, parameters x 1.30\n").startswith(" 2, parameters x ")
+    assert "1.30" not in written(guide, "", " 2, parameters x 1.30\n")
