@@ -86,10 +86,8 @@ class _Known:
         for made in corpus.make(folder, {name: learnt}):
             sources += [child.source for family in made for child in family.children]
         self.identities = {program.identity(source) for source in sources}
-        self._by_count: dict[int | None, list[str]] = {}
-        for source in sources:
-            count = count_parameters(source, self.slot, dict(self.size))
-            self._by_count.setdefault(count, []).append(source)
+        self._sources = sources
+        self._by_count: dict[int | None, list[str]] = {}  # made when it is first needed
         self._prints: dict[str, str] = {}
         self.looked_at = 0
 
@@ -120,6 +118,10 @@ class _Known:
 
     def holds(self, print_: str, count: int, jail: Jail) -> bool:
         """Whether a program of the corpus with so many parameters has this fingerprint."""
+        if not self._by_count:
+            for source in self._sources:
+                known = count_parameters(source, self.slot, dict(self.size))
+                self._by_count.setdefault(known, []).append(source)
         for source in (*self._by_count.get(count, ()), *self._by_count.get(None, ())):
             if source not in self._prints:
                 self.looked_at += 1

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
+from evo_clrs.proposers import growing
+
 _TAIL = 8  # tokens looked at before the whole text is
 _REDRAWS = 64  # of one token, before all are looked at
 
@@ -138,6 +140,7 @@ class _Reader:
         cache: Any = getattr(told, "past_key_values", None)
         if hasattr(cache, "batch_repeat_interleave") and hasattr(cache, "batch_select_indices"):
             cache.batch_repeat_interleave(rows)
+            growing.grow_in_place(cache)
             self._cache = cache
             self._rows = rows
         else:
