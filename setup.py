@@ -13,7 +13,7 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["evo_clrs", "evo_clrs.*", "launch", "launch.*"]),
     package_data={
-        "evo_clrs": ["proposers/templates/*.jinja"],
+        "evo_clrs": ["proposers/templates/*.jinja", "proposers/embedded/model/*"],
         "launch": ["presets/*.flags"],
     },
     install_requires=[

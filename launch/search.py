@@ -34,7 +34,8 @@ STRATEGY = flags.DEFINE_string(
 LM = flags.DEFINE_string(
     "lm",
     "grammar",
-    "Proposer, which writes the programs: grammar, hf:FOLDER_OR_ID (a local language model), "
+    "Proposer, which writes the programs: grammar, embedded (the packaged language model), "
+    "hf:FOLDER_OR_ID (a local language model), "
     "openai:MODEL@BASE_URL (a remote one), or replay:RUN (the replies of a run again).",
 )
 RUN = flags.DEFINE_string("run", "", "Run folder, resumed if it exists; made up if empty.")

@@ -15,6 +15,7 @@ from evo_clrs.proposers.base import Proposer
 # `make(place, options, folder)`, where place is what follows the colon.
 REGISTRY: Mapping[str, str] = {
     "grammar": "evo_clrs.proposers.grammar.proposer",
+    "embedded": "evo_clrs.proposers.embedded",
     "hf": "evo_clrs.proposers.local",
     "openai": "evo_clrs.proposers.remote",
     "replay": "evo_clrs.proposers.replay",

@@ -29,7 +29,7 @@ class Options:
       lm_batch: samples that a local model draws at a time.
       lm_candidates: replies that a local model writes for each program that is asked for; the one
         is kept whose names stand, whose shapes are known and whose parameters are nearest to what
-        is asked.
+        is asked. 0 for what suits the model: 4 for the packaged one, 1 for others.
       lm_dtype: numbers of a local model: float32, bfloat16, float16; auto for float32 on CPUs and
         as stored elsewhere.
       lm_device: where a local model runs, as torch names it: cpu, cuda, cuda:1, mps; auto for the
@@ -47,7 +47,7 @@ class Options:
 
     max_new_tokens: int = 2048
     lm_batch: int = 16
-    lm_candidates: int = 1
+    lm_candidates: int = 0
     lm_dtype: str = "auto"
     lm_device: str = "auto"
     tune_lm: bool = False
@@ -58,9 +58,11 @@ class Options:
 
     def __post_init__(self) -> None:
         sizes = ("soft_prompt_length", "soft_prompt_epochs", "soft_prompt_batch")
-        for name in ("max_new_tokens", "lm_batch", "lm_candidates", *sizes):
+        for name in ("max_new_tokens", "lm_batch", *sizes):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be 1 or more, got {getattr(self, name)}")
+        if self.lm_candidates < 0:
+            raise UserError(f"--lm_candidates must be 0 or more, got {self.lm_candidates}")
         if self.lm_dtype not in DTYPES:
             choices = ", ".join(DTYPES)
             raise UserError(f"--lm_dtype must be one of {choices}, got {self.lm_dtype!r}")
@@ -215,7 +217,7 @@ class Local:
     def _chosen(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         """Returns the best of several replies for each draw; what they took is counted in full."""
         count = self._options.lm_candidates
-        if count == 1 or slot.space is not None or asked.request.operation == "principles":
+        if count <= 1 or slot.space is not None or asked.request.operation == "principles":
             return self._answer(asked, slot, seed)
         draws = [
             (temperature, (purpose, (*indices, candidate) if candidate else indices))
