@@ -29,7 +29,7 @@ class Merit:
 
     Attributes:
       unread: no program was read from it.
-      cut: it did not come to its end.
+      noted: it was cut off, or something else had to be done to read it.
       shown: it is one of the programs shown again.
       nameless: some name is used where it does not stand.
       misfit: 0 where outputs are known to have the slot's shapes, 1 where that is not known, 2
@@ -39,7 +39,7 @@ class Merit:
     """
 
     unread: bool
-    cut: bool
+    noted: bool
     shown: bool
     nameless: bool
     misfit: int
@@ -61,16 +61,16 @@ def best(
 
 def merit(proposal: records.Proposal, request: records.Request, slot: Slot) -> Merit:
     """Returns what speaks against a reply, of a slot that is filled by code."""
-    cut = bool(proposal.note)
+    noted = bool(proposal.note)
     identity = _identity(proposal.source)
     if not identity:
-        return Merit(True, cut, False, True, 2, math.inf)
+        return Merit(True, noted, False, True, 2, math.inf)
     lines = program.bare(proposal.source).rstrip("\n").split("\n")
     parents = request.parents
     known = frozenset[str]().union(*(_unknown(parent.source) for parent in parents))
     return Merit(
         unread=False,
-        cut=cut,
+        noted=noted,
         shown=identity in {_identity(parent.source) for parent in parents},
         nameless=statements.first_broken(lines, known) is not None,
         misfit=_misfit(proposal.source, slot),

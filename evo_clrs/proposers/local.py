@@ -301,7 +301,11 @@ class Local:
             _, tokenizer = self._load()
             self._pieces = guiding.Pieces(tokenizer)
         wanted = asked.request.targets.get("num_params", 0)
-        counts = (parent.metrics.get("num_params", 0) for parent in asked.request.parents)
+        parents = {parent.source: parent for parent in asked.request.parents}
+        counts = [  # a repair also shows what was refused, whose size is not known
+            parents[source].metrics.get("num_params", 0) if source in parents else 0
+            for source in asked.shown
+        ]
         told = [f"{answers.told(wanted / count)}\n" if wanted and count else "" for count in counts]
         return guiding.Guide(self._pieces, asked.shown, slot, told)
 
