@@ -119,14 +119,6 @@ class Guide:
             return token in self._following(place)
         return token not in self._pieces.ends or _may_end(place)
 
-    def allowed(self, text: str) -> list[int]:
-        """Returns all tokens that may follow; all where none may, so that writing can go on."""
-        place = self._place(text)
-        tokens = range(len(self._pieces.texts))
-        if place is not None and place.searched is not None and place.written is None:
-            return sorted(self._following(place)) or list(tokens)
-        return [token for token in tokens if self.admits(text, token)] or list(tokens)
-
     def _untold(self, text: str) -> str:
         """Returns what a reply has yet to say of the program that it edits."""
         named = _NUMBER.match(text)

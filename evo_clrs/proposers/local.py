@@ -26,10 +26,10 @@ class Options:
     Attributes:
       max_new_tokens: tokens at most for one reply of a language model; one that has not ended by
         then is cut off.
-      lm_batch: samples that a local model draws at a time.
+      lm_batch: samples that a local model draws at a time; 32 or more for the packaged one.
       lm_candidates: replies that a local model writes for each program that is asked for; the one
         is kept whose names stand, whose shapes are known and whose parameters are nearest to what
-        is asked. 0 for what suits the model: 4 for the packaged one, 1 for others.
+        is asked. 0 for what suits the model: 6 for the packaged one, 1 for others.
       lm_dtype: numbers of a local model: float32, bfloat16, float16; auto for float32 on CPUs and
         as stored elsewhere.
       lm_device: where a local model runs, as torch names it: cpu, cuda, cuda:1, mps; auto for the

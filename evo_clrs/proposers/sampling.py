@@ -12,12 +12,12 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from evo_clrs.proposers import growing
 
 _TAIL = 8  # tokens looked at before the whole text is
-_REDRAWS = 64  # of one token, before all are looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +38,6 @@ class Guide(Protocol):
 
     def admits(self, text: str, token: int) -> bool:
         """Whether a token may follow."""
-        ...
-
-    def allowed(self, text: str) -> Sequence[int]:
-        """Returns all that may, one or more."""
         ...
 
 
@@ -177,10 +173,13 @@ def _last(told: Any) -> torch.Tensor:
 
 
 def _guided(guide: Guide, text: str, token: int, logits: torch.Tensor, draw: Draw) -> int:
-    """Returns a token that may follow: the one drawn, or else one drawn from what is left.
+    """Returns a token that may follow: the one drawn, or else one drawn from all that may.
 
-    Leaving out one after the other gives the distribution over all that may follow, and asks of
-    few tokens whether they may.
+    Where none may, the one drawn is returned, so that writing can go on.
+
+    With Gumbel noise on the logits, the first of any set is a draw from that set, so that few
+    tokens are asked about (the Gumbel-max trick, e.g. Kool, van Hoof, Welling, ICML 2019, section
+    2.3, https://arxiv.org/abs/1903.06059).
 
     Args:
       guide: says what may follow.
@@ -189,16 +188,11 @@ def _guided(guide: Guide, text: str, token: int, logits: torch.Tensor, draw: Dra
       logits: of all, [vocabulary].
       draw: how the sample is drawn.
     """
-    left = logits.clone()
-    for _ in range(_REDRAWS):
-        if guide.admits(text, token):
-            return token
-        left[token] = -torch.inf
-        (token,) = _choose(left[None], [draw])
-    allowed = list(guide.allowed(text))
-    left = torch.full_like(logits, -torch.inf)
-    left[allowed] = logits[allowed]
-    return _choose(left[None], [draw])[0]
+    if guide.admits(text, token):
+        return token
+    noise = np.random.default_rng(draw.generator.getrandbits(64)).gumbel(size=len(logits))
+    order = np.argsort(-(logits.double().numpy() + draw.temperature * noise), kind="stable")
+    return next((other for other in order.tolist() if guide.admits(text, other)), token)
 
 
 def _choose(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:

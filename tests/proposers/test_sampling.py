@@ -63,9 +63,6 @@ class Only:
     def admits(self, text, token):
         return len(text) >= self.most or token in self.tokens
 
-    def allowed(self, text):
-        return self.tokens
-
 
 def test_only_tokens_that_are_let_through_are_drawn_and_where_all_are_nothing_changes(loaded):
     two = loaded[1]("az", add_special_tokens=False)["input_ids"]
@@ -75,18 +72,24 @@ def test_only_tokens_that_are_let_through_are_drawn_and_where_all_are_nothing_ch
     assert sample(loaded, (1.0, 1.0), guide=Only(two, most=0)) == free
 
 
-@pytest.mark.parametrize("redraws", [0, 2, 50])
-def test_what_is_let_through_keeps_its_shares(monkeypatch, redraws):
-    """Leaving out one token after the other is drawing from those that may follow."""
-    monkeypatch.setattr(sampling, "_REDRAWS", redraws)
-    logits = torch.log(torch.tensor([0.4, 0.3, 0.2, 0.1]))
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_what_is_let_through_keeps_its_shares(temperature):
+    """What is drawn where the first token may not follow, is drawn from those that may."""
+    logits = temperature * torch.log(torch.tensor([0.4, 0.3, 0.2, 0.1]))
     guide, found = Only([1, 3]), [0] * 4
     for seed in range(4000):
-        draw = sampling.Draw(1.0, random.Random(seed))
+        draw = sampling.Draw(temperature, random.Random(seed))
         (first,) = sampling._choose(logits[None], [draw])
         found[sampling._guided(guide, "", first, logits, draw)] += 1
     assert found[0] == found[2] == 0
     assert found[1] == pytest.approx(3000, abs=137)  # five standard deviations
+
+
+def test_without_temperature_the_likeliest_of_what_is_let_through_is_taken():
+    logits = torch.log(torch.tensor([0.4, 0.1, 0.2, 0.3]))
+    draw = sampling.Draw(0.0, random.Random(0))
+    assert sampling._guided(Only([1, 2]), "", 0, logits, draw) == 2
+    assert sampling._guided(Only([]), "", 0, logits, draw) == 0  # none may: as drawn
 
 
 def test_tokens_come_as_often_as_the_model_says(loaded):

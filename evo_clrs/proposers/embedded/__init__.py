@@ -19,8 +19,9 @@ __all__ = ["MODEL", "SLOTS", "Embedded", "Options", "make"]
 MODEL = Path(__file__).parent / "model"
 SLOTS = ("processor", "triplet", "network")  # whose programs it learnt from
 _PROMPT = "edits"
-_CANDIDATES = 4  # replies for each program, where options leave it open
-_MOST_TOKENS = 256  # of a reply; those that it learnt from had at most 150
+_CANDIDATES = 6  # replies for each program, where options leave it open
+_MOST_TOKENS = 192  # of a reply; those that it learnt from had at most 150
+_BATCH = 32  # replies that are written side by side, at least
 
 
 class Embedded(local.Local):
@@ -58,6 +59,7 @@ def make(place: str, options: Options, folder: Path | None) -> Embedded:
     fitted = dataclasses.replace(
         options,
         lm_candidates=options.lm_candidates or _CANDIDATES,
+        lm_batch=max(options.lm_batch, _BATCH),
         max_new_tokens=min(options.max_new_tokens, _MOST_TOKENS),
     )
     return Embedded(str(MODEL), fitted, folder, name="embedded", prompt=_PROMPT)
