@@ -9,6 +9,7 @@ from evo_clrs.errors import Rejected, UserError
 from evo_clrs.gates import static
 from evo_clrs.jail.jail import Jail
 from evo_clrs.proposers import embedded, prompts
+from evo_clrs.proposers.base import Refusal
 from evo_clrs.records import Parent, Request, make_size
 from evo_clrs.slots import CELL, PROCESSOR
 
@@ -56,6 +57,19 @@ def test_the_same_seed_gives_the_same_programs(lm, proposals):
     prompt = prompts.load(lm.prompt).build(REQUEST, PROCESSOR)
     again = proposers.make("embedded").propose(REQUEST, PROCESSOR, prompt, seed=0)
     assert [p.reply for p in again] == [p.reply for p in proposals]
+
+
+def test_a_repair_is_told_no_ratio_of_the_refused_program_whose_size_is_not_known(lm):
+    prompt = prompts.load(lm.prompt).build(REQUEST, PROCESSOR)
+    refused = PARENTS[0].source.replace("out_size", "size")
+    text = prompts.repair(prompt, refused, refused, "name 'size' is not defined", PROCESSOR)
+    sources = (refused, *(parent.source for parent in PARENTS))
+    refusals = [Refusal(REQUEST, sample, 0, text, sources) for sample in range(6)]
+    replies = [answer.reply for answer in lm.repair(refusals, PROCESSOR, seed=0)]
+    ratios = {" 2": "0.90", " 3": "0.79"}  # 6,300 of 7,000, and of 8,000
+    told = [reply for reply in replies if reply[:2] in ratios]
+    assert told and len(replies) == 6
+    assert all(reply.startswith(f"{reply[:2]}, parameters x {ratios[reply[:2]]}") for reply in told)
 
 
 def test_it_is_small():
