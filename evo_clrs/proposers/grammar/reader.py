@@ -221,7 +221,9 @@ class Reader:
             case ast.Call(func=ast.Name(id="range"), args=[stop]):
                 value = self.value(stop, scope)
                 number = value.dim.number if isinstance(value, Size) else None
-                return None if number is None else [Size(Dim.of(i)) for i in range(number)]
+                if number is None or number > _LONGEST_LOOP:
+                    return None
+                return [Size(Dim.of(i)) for i in range(number)]
             case ast.Call(func=ast.Name(id="enumerate"), args=[inner]):
                 entries = self._iteration(inner, scope)
                 if entries is None:

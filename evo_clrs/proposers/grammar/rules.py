@@ -57,6 +57,14 @@ def axes_of(value: Value, rank: int) -> list[int] | None:
     return axes
 
 
+def axis_of(value: Value, rank: int) -> int | None:
+    """Returns one axis as an index from 0, None if it is not known."""
+    axes = axes_of(value, rank)
+    if axes is not None and len(axes) != 1:
+        raise ShapeError(f"{len(axes)} axes where one is taken")
+    return axes[0] if axes else None
+
+
 def shape_of(value: Value) -> Shape | None:
     """Returns the shape that a tuple of sizes (or one size) says, None if it is not known."""
     entries = value.items if isinstance(value, Items) else (value,)
@@ -217,11 +225,10 @@ def _concatenate(arrays: Value, axis: Value = ZERO) -> Value:
     shapes = [value.shape for value in arrays.items if isinstance(value, Array)]
     if len(shapes) < len(arrays.items):
         return UNKNOWN
-    axes = axes_of(axis, len(shapes[0]))
-    if axes is None:
+    at = axis_of(axis, len(shapes[0]))
+    if at is None:
         return UNKNOWN
-    (at,) = axes
-    others = {shape[:at] + shape[at + 1 :] for shape in shapes}
+    others = {(len(shape), shape[:at] + shape[at + 1 :]) for shape in shapes}
     if len(others) > 1:
         raise ShapeError("cannot concatenate arrays of these shapes")
     total = Dim.of(0)
@@ -236,24 +243,23 @@ def _stack(arrays: Value, axis: Value = ZERO) -> Value:
     (first,) = set(arrays.items)
     if not isinstance(first, Array):
         return UNKNOWN
-    axes = axes_of(axis, len(first.shape) + 1)
-    if axes is None:
+    at = axis_of(axis, len(first.shape) + 1)
+    if at is None:
         return UNKNOWN
-    at = axes[0]
     return Array(first.shape[:at] + (Dim.of(len(arrays.items)),) + first.shape[at:])
 
 
 def _split(ary: Value, indices_or_sections: Value, axis: Value = ZERO) -> Value:
     if not isinstance(ary, Array) or not isinstance(indices_or_sections, Size):
         return UNKNOWN
-    axes = axes_of(axis, len(ary.shape))
+    at = axis_of(axis, len(ary.shape))
     parts = indices_or_sections.dim.number
-    if axes is None or parts is None or not 0 < parts <= 64:
+    if at is None or parts is None or not 0 < parts <= 64:
         return UNKNOWN
-    dim = ary.shape[axes[0]].over(Dim.of(parts))
-    if dim is None or dim * Dim.of(parts) != ary.shape[axes[0]]:
+    dim = ary.shape[at].over(Dim.of(parts))
+    if dim is None or dim * Dim.of(parts) != ary.shape[at]:
         return UNKNOWN
-    part = Array(ary.shape[: axes[0]] + (dim,) + ary.shape[axes[0] + 1 :])
+    part = Array(ary.shape[:at] + (dim,) + ary.shape[at + 1 :])
     return Items((part,) * parts)
 
 
