@@ -1,5 +1,6 @@
 """Does the language model help? Searches with it, and controls without, at equal budgets.
 
+  python -m launch.compare_proposers --out=FOLDER
   python -m launch.compare_proposers --lm=hf:MODEL --prompt=edits --out=FOLDER
 
 Every arm searches each problem with the same run seeds, until so many children were scored; a score
@@ -42,7 +43,7 @@ ARMS: Mapping[str, tuple[str, ...]] = {
 PRESETS = Path(__file__).parent / "presets"
 _PROBLEMS = tuple(sorted(p.stem.removeprefix("compare_") for p in PRESETS.glob("compare_*.flags")))
 
-LM = flags.DEFINE_string("lm", "", "The language model, as launch.search names it.")
+LM = flags.DEFINE_string("lm", "embedded", "The language model, as launch.search names it.")
 PROMPT = flags.DEFINE_string("prompt", "", "Template of its prompts; empty for the model's own.")
 OUT = flags.DEFINE_string("out", "", "Folder for runs, their scores, and what came out.")
 PROBLEMS = flags.DEFINE_list(

@@ -7,6 +7,7 @@ library keeps it. The model is loaded when it is first asked.
 import dataclasses
 import importlib.util
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,11 @@ class Local:
 
     def _chosen(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         """Returns the best of several replies for each draw; what they took is counted in full."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of beginnings that guides parse
+            return self._best(asked, slot, seed)
+
+    def _best(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         count = self._options.lm_candidates
         if count <= 1 or slot.space is not None or asked.request.operation == "principles":
             return self._answer(asked, slot, seed)

@@ -62,7 +62,7 @@ def test_arms_are_run_once_and_compared_at_the_budget(tmp_path):
     ("flags", "message"),
     [
         ([], "give --out=FOLDER"),
-        (["--out=x"], "give --lm, the language model to compare, or --arms without one"),
+        (["--out=x", "--lm="], "give --lm, the language model to compare, or --arms without one"),
         (["--out=x", "--arms=grammar,chance"], "--arms takes some of grammar, lm, lm_tuned"),
         (
             ["--out=x", "--arms=grammar", "--problems=cells"],
