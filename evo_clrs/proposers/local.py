@@ -14,7 +14,7 @@ from typing import Any
 
 from evo_clrs import randomness, records, slots
 from evo_clrs.errors import UserError
-from evo_clrs.proposers import answers, choosing, endings, guiding, patches, prompts, replies
+from evo_clrs.proposers import answers, causal, choosing, endings, guiding, patches, replies
 from evo_clrs.proposers.base import Lesson, Refusal
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -185,7 +185,7 @@ class Local:
             (each.prompt, answers.answer(each.prompt, each.source, each.parents, slot))
             for each in lessons
         ]
-        return [example(tokenizer, prompt, reply, slot) for prompt, reply in told if reply]
+        return [causal.example(tokenizer, prompt, reply, slot) for prompt, reply in told if reply]
 
     def propose(
         self, request: records.Request, slot: slots.Slot, prompt: str, seed: int
@@ -236,11 +236,11 @@ class Local:
 
     def _answer(self, asked: _Asked, slot: slots.Slot, seed: int) -> list[records.Proposal]:
         model, tokenizer = self._load()
-        tokens, opening = _tokens(tokenizer, asked.prompt, slot)
+        tokens, opening = causal.tokens_of(tokenizer, asked.prompt, slot)
         soft = self._options.soft_prompt_length if self._soft_prompt else 0
-        room = _positions(model) - len(tokens) - soft
+        room = causal.positions(model) - len(tokens) - soft
         if room < 1:
-            note = f"the prompt has {len(tokens)} tokens, the model takes {_positions(model)}"
+            note = f"the prompt has {len(tokens)} tokens, the model takes {causal.positions(model)}"
             return [records.Proposal(source="", note=note) for _ in asked.draws]
         proposals: list[records.Proposal] = []
         for start in range(0, len(asked.draws), self._options.lm_batch):
@@ -274,7 +274,7 @@ class Local:
                     for temperature, (purpose, indices) in batch
                 ],
                 most,
-                _stops(model, tokenizer),
+                causal.stops(model, tokenizer),
                 lambda text: not words and endings.ended(text, slot, opening),
                 self._vectors(),
                 self._guide(asked, slot) if opening == patches.OPENING else None,
@@ -326,7 +326,7 @@ class Local:
     def _load(self) -> tuple[Any, Any]:
         """Returns model and tokenizer, loaded once."""
         if self._loaded is None:
-            self._loaded = load(self._place, self._options)
+            self._loaded = causal.load(self._place, self._options.lm_dtype, self._options.lm_device)
         return self._loaded
 
 
@@ -354,70 +354,3 @@ def check_installed(name: str, options: Options) -> None:
             f"--lm={name} needs {' and '.join(missing)}: pip install -e '.[lm]'; --lm=grammar "
             "needs nothing more"
         )
-
-
-def load(place: str, options: Options) -> tuple[Any, Any]:
-    """Returns a causal model, ready to be asked, and its tokenizer.
-
-    Raises:
-      UserError: it cannot be loaded, or the device is not there.
-    """
-    import torch
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    device = options.lm_device
-    if device == "auto":
-        accelerated = torch.accelerator.is_available()
-        device = str(torch.accelerator.current_accelerator()) if accelerated else "cpu"
-    dtype: Any = options.lm_dtype
-    if dtype == "auto" and device == "cpu":
-        dtype = "float32"
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place)
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=dtype)
-        return model.to(torch.device(device)).eval(), tokenizer
-    except (OSError, ValueError, RuntimeError, AssertionError, KeyError, ImportError) as error:
-        what = " ".join(str(error).split())[:300]
-        raise UserError(f"--lm=hf:{place} cannot be loaded: {what}") from error
-
-
-def _tokens(tokenizer: Any, prompt: str, slot: slots.Slot) -> tuple[list[int], str]:
-    """Returns a prompt as tokens, and the opening that the reply goes on from, "" if it does not.
-
-    The opening is the slot's or that of edits.
-    """
-    messages = prompts.messages(prompt)
-    if len(messages) > 1 and tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"]), ""
-    tokens = list(tokenizer(prompts.plain(prompt))["input_ids"])
-    if tokens and tokens[-1] == tokenizer.eos_token_id:
-        tokens.pop()
-    openings = (slot.opening, patches.OPENING)
-    return tokens, next((known for known in openings if prompt.endswith(known)), "")
-
-
-def example(tokenizer: Any, prompt: str, reply: str, slot: slots.Slot) -> Any:
-    """Returns a reply (see `answers`) with its prompt, as tokens, as sampling would have them."""
-    from evo_clrs.proposers import tuning
-
-    read, opening = _tokens(tokenizer, prompt, slot)
-    if opening == slot.opening:  # it was read; its line end is the first to be written
-        reply = "\n" + reply.removeprefix(slot.opening)
-    written = tokenizer(reply, add_special_tokens=False)["input_ids"]
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return tuning.Example(tuple(read), (*written, *end))
-
-
-def _stops(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Returns the tokens that end a text, by the model's settings and the tokenizer's."""
-    told = getattr(model.generation_config, "eos_token_id", None)
-    stops = list(told) if isinstance(told, list | tuple) else [told]
-    return frozenset(stop for stop in [*stops, tokenizer.eos_token_id] if stop is not None)
-
-
-def _positions(model: Any) -> int:
-    """Returns how many tokens the model takes in all."""
-    config = model.config.get_text_config()
-    return getattr(config, "max_position_embeddings", None) or 2**31

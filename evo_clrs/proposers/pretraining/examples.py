@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evo_clrs import randomness
-from evo_clrs.proposers import answers, local, patches, prompts
+from evo_clrs.proposers import answers, causal, patches, prompts
 from evo_clrs.proposers.grammar import parameters
 from evo_clrs.proposers.grammar.dims import Dim
 from evo_clrs.proposers.pretraining.corpus import Child, Family
@@ -161,7 +161,7 @@ def _example(
         counts.append(_total(child.source, slot, around) or 0)
         reply = answers.edited(child.source, parents, counts, child.changes)
     prompt = prompts.load(TEMPLATE).build(request, SLOTS[slot])
-    made = local.example(tokenizer, prompt, reply, SLOTS[slot])
+    made = causal.example(tokenizer, prompt, reply, SLOTS[slot])
     whole = len(made.prompt) + len(made.program)
     return made if reply and len(made.program) <= _MOST_REPLY and whole <= _MOST else None
 
