@@ -22,6 +22,7 @@ import numpy as np
 import optax
 
 from evo_clrs.errors import Rejected
+from evo_clrs.training.compiling import compile_lowered
 from evo_clrs.training.guards import check_finite, memory_guard
 
 Params = Any
@@ -273,7 +274,8 @@ def compile_steps(
             axes = State(0, 0, None)  # type: ignore[arg-type]
             call = jax.vmap(call, (axes, 0, None), (axes, 1), axis_name=SEEDS)
             key = jax.ShapeDtypeStruct((seeds, *key.shape), key.dtype)
-        compiled = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools)).compile()
+        lowered = jax.jit(call, donate_argnums=0).lower(state, key, tuple(pools))
+        compiled = compile_lowered(lowered)
     return Compiled(compiled, time.perf_counter() - begin, _temporary_bytes(compiled))
 
 

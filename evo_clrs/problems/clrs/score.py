@@ -19,6 +19,7 @@ from evo_clrs.errors import Rejected
 from evo_clrs.problems.clrs.data import Pool, take
 from evo_clrs.problems.clrs.model import Model, Parameters
 from evo_clrs.problems.clrs.tasks import Task
+from evo_clrs.training.compiling import compile_lowered
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def make_scorer(model: Model, pool: Pool, batch_size: int) -> Scorer:
         return decisions, jnp.all(finite)
 
     shapes = model.shapes(), jax.eval_shape(lambda: jax.random.PRNGKey(0))
-    compiled = jax.jit(forward).lower(*shapes, samples).compile()
+    compiled = compile_lowered(jax.jit(forward).lower(*shapes, samples))
     labelled = jax.device_get(pool)
     return Scorer(model.task, labelled, time.perf_counter() - begin, compiled, samples)
 

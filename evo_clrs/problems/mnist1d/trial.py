@@ -16,6 +16,7 @@ from evo_clrs.problems.mnist1d.data import CLASSES, LENGTH, Samples
 from evo_clrs.problems.slot_function import Arrays, SlotFunction
 from evo_clrs.records import Size, make_size
 from evo_clrs.training import loop
+from evo_clrs.training.compiling import compile_lowered
 from evo_clrs.training.rungs import Climb
 
 # `(parameters, seed) -> accuracy`, 0 to 1; what it raises is told in `Trial.scorer`.
@@ -118,7 +119,7 @@ class Trial:
             decided, finite = jax.lax.map(one_batch, (jnp.arange(batches), signals))
             return decided.reshape(-1), jnp.all(finite)
 
-        compiled = jax.jit(forward).lower(self._state.params, 0, signals).compile()
+        compiled = compile_lowered(jax.jit(forward).lower(self._state.params, 0, signals))
         self.compile_seconds += time.perf_counter() - begin
 
         def score(parameters: Arrays, seed: int) -> float:

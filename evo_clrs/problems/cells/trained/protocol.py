@@ -22,6 +22,7 @@ import optax
 from evo_clrs.errors import Rejected
 from evo_clrs.problems.cells.trained.images import Images, Kind
 from evo_clrs.problems.cells.trained.network import AVERAGES, Network, Parameters
+from evo_clrs.training.compiling import compile_lowered
 
 _AVERAGE_RATE = 0.1  # what a running average takes of each batch
 
@@ -169,5 +170,5 @@ def make_scorer(network: Network, kind: Kind, pool: Images, batch_size: int) -> 
     example = jax.ShapeDtypeStruct((1, kind.side, kind.side, kind.channels), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.PRNGKey(0))
     parameters = jax.eval_shape(network.init, key, example)
-    compiled = jax.jit(forward).lower(parameters, held).compile()
+    compiled = compile_lowered(jax.jit(forward).lower(parameters, held))
     return Scorer(pool.number, time.perf_counter() - begin, compiled, held)
