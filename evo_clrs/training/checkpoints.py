@@ -8,9 +8,11 @@ before it; only the last one is kept.
 import contextlib
 import dataclasses
 import json
+import signal
+import threading
+import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -99,7 +101,7 @@ class Checkpoints:
             return _kept(arrays, about)
 
     def save(self, kept: Kept) -> None:
-        """Keeps an outcome so far in place of the one before it.
+        """Keeps an outcome so far in place of the one before it; SIGINT and SIGTERM wait for that.
 
         Raises:
           UserError: it cannot be written, e.g. since the disk is full; the one before is kept.
@@ -123,7 +125,7 @@ class Checkpoints:
             },
             "temporary_bytes": outcome.temporary_bytes,
         }
-        with self._explaining("cannot be written"):
+        with self._explaining("cannot be written"), _uninterrupted():
             parts = {
                 _ARRAYS: ocp.args.StandardSave(arrays),
                 _ABOUT: ocp.args.JsonSave(about),
@@ -141,7 +143,7 @@ class Checkpoints:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: types.TracebackType | None,
     ) -> None:
         self.close()
 
@@ -154,6 +156,31 @@ class Checkpoints:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             told = f"{self.folder}: the checkpoint {trouble} ({reason})"
             raise UserError(f"{told}: {advice}" if advice else told) from error
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Puts off what interrupts until the end.
+
+    Where a save is broken off, threads of Orbax go on writing to where the next one writes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread alone
+        return
+    came: list[tuple[int, types.FrameType | None]] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda *told: came.append(told)) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
+    for signum, frame in came[:1]:
+        handler = before[signal.Signals(signum)]
+        if callable(handler):
+            handler(signum, frame)
+        elif handler != signal.SIG_IGN:
+            signal.raise_signal(signum)
 
 
 def _shapes(like: loop.State, step: int, validated: bool) -> dict[str, Any]:

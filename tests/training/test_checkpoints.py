@@ -79,6 +79,34 @@ def test_only_the_last_one_is_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["12"]
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_waits_until_the_checkpoint_is_whole(tmp_path, monkeypatch, name):
+    """As Ctrl-C does that comes while Orbax writes."""
+    signum, steps = getattr(signal, name), []
+
+    def interrupt(number, frame):
+        steps.append(checkpoints._manager.latest_step())
+        raise KeyboardInterrupt
+
+    before = signal.signal(signum, interrupt)
+    try:
+        with Checkpoints(tmp_path, IDENTITY) as checkpoints:
+            write = checkpoints._manager.save
+
+            def write_and_be_interrupted(*arguments, **options):
+                signal.raise_signal(signum)
+                return write(*arguments, **options)
+
+            monkeypatch.setattr(checkpoints._manager, "save", write_and_be_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train(on_call=lambda so_far: checkpoints.save(Kept(on_host(so_far), 0.0)))
+            assert checkpoints.latest(loop.start(PARAMS, TRAINING)).outcome.state.step == 3
+        assert steps == [3]
+        assert signal.getsignal(signum) is interrupt
+    finally:
+        signal.signal(signum, before)
+
+
 def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tmp_path):
     with Checkpoints(tmp_path, IDENTITY) as checkpoints:
         checkpoints.save(Kept(on_host(train()), 0.0))
