@@ -7,7 +7,7 @@ from evo_clrs.comparison.arms import Comparison, Curve, Row
 from evo_clrs.report import svg
 from evo_clrs.report.comparisons import p_value
 from evo_clrs.report.grid import Grid, Sheet
-from evo_clrs.report.text import number, plural
+from evo_clrs.report.text import number
 
 _WIDTH, _HEIGHT, _TOP = 860, 330, 64
 _LEFT, _RIGHT = 84, 560
@@ -47,7 +47,7 @@ def _grid(comparison: Comparison) -> Grid:
             )
         )
     caption = (
-        f"Best fitness among the first {plural(comparison.budget, 'scored child')} of a run, mean "
+        f"Best fitness among the first {comparison.budget} scored children of a run, mean "
         "over run seeds (higher is better); a score from the cache counts in full, seeds are no "
         "children. Intervals are percentile bootstrap ones of 95 %, too narrow with few runs. "
         f"difference: to {comparison.baseline}, paired by run seed. p: Wilcoxon's signed-rank "
