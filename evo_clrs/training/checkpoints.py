@@ -24,7 +24,7 @@ from evo_clrs.errors import UserError
 from evo_clrs.training import loop
 
 # Raise when a training of an older checkpoint could not be gone on with exactly.
-FORMAT = 1
+FORMAT = 2
 
 _ARRAYS, _ABOUT = "arrays", "about"
 
