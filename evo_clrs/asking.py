@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from evo_clrs.mending import Mender
 from evo_clrs.problems.base import Problem
-from evo_clrs.proposers import prompts
+from evo_clrs.proposers import answers, prompts
 from evo_clrs.proposers.base import Lesson, Preparer, Proposer, Tuner
 from evo_clrs.records import Candidate, Evaluation, Proposal, Request
 from evo_clrs.report.progress import Progress
@@ -128,12 +128,11 @@ class Asking:
         if self._tuner is None:
             return
         asked = [self._store.request(child.request or 0) for child in children]
-        lessons = []
-        for child, recorded in zip(children, asked, strict=True):
-            if recorded is not None:
-                request, prompt = recorded
-                shown = tuple(parent.source for parent in request.parents)
-                lessons.append(Lesson(prompt, shown, child.source))
+        lessons = [
+            self._lesson(*recorded, child)
+            for child, recorded in zip(children, asked, strict=True)
+            if recorded is not None
+        ]
         self._progress.update(doing=f"tuning {self._proposer.name} on {len(lessons)} programs")
         self._tuner.tune(step, lessons, self._slot, self._seed)
 
@@ -143,6 +142,20 @@ class Asking:
             evaluation = child.evaluation
             if evaluation is not None and evaluation.stage in _TELLING:
                 self._rejections.append(prompts.Rejection(child.source, evaluation.reason))
+
+    def _lesson(self, request: Request, prompt: str, child: Candidate) -> Lesson:
+        """Returns what may be learnt from a child, with the sizes that were measured."""
+        measured = child.evaluation.metrics if child.evaluation else {}
+        told = [*(parent.metrics for parent in request.parents), measured]
+        counts = tuple(metrics["num_params"] for metrics in told if "num_params" in metrics)
+        replies = self._store.proposals(request.index) or ()
+        return Lesson(
+            prompt=prompt,
+            parents=tuple(parent.source for parent in request.parents),
+            source=child.source,
+            counts=counts if len(counts) == len(told) else (),
+            changes=answers.changes(replies[child.sample].reply) if replies else (),
+        )
 
     def _ask(self, request: Request) -> str:
         """Returns the prompt of a request, as it was recorded or will be from now on."""

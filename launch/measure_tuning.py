@@ -26,6 +26,7 @@ from evo_clrs.proposers import local, prompts
 from evo_clrs.proposers.base import Lesson
 from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.proposers.grammar.survey import survey_proposals
+from evo_clrs.proposers.pretraining import corpus
 from evo_clrs.proposers.pretraining.means import SIZES, belongs
 from evo_clrs.records import Parent, Request
 from evo_clrs.slots import PROCESSOR
@@ -46,10 +47,11 @@ _WIDTH = "self.out_size"
 
 @dataclasses.dataclass(frozen=True)
 class _Case:
-    """A child of the family, and what is asked for it."""
+    """A child of the family, what was changed for it, and what is asked."""
 
     request: Request
     child: str
+    changes: tuple[str, ...]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -88,7 +90,9 @@ def _measure(repeat: int) -> dict[str, float]:
 
 def _lesson(case: _Case, template: prompts.Prompts) -> Lesson:
     shown = tuple(parent.source for parent in case.request.parents)
-    return Lesson(template.build(case.request, PROCESSOR), shown, case.child)
+    counts = [parent.metrics["num_params"] for parent in case.request.parents]
+    prompt = template.build(case.request, PROCESSOR)
+    return Lesson(prompt, shown, case.child, (*counts, _count(case.child)), case.changes)
 
 
 def _cases(count: int, repeat: int) -> Sequence[_Case]:
@@ -114,7 +118,8 @@ def _cases(count: int, repeat: int) -> Sequence[_Case]:
                 temperatures=(0.8,) * SAMPLES.value,
             )
             child = program.bare(proposal.source)
-            cases.setdefault(program.identity(child), _Case(request, child))
+            case = _Case(request, child, corpus.changes(proposal.source))
+            cases.setdefault(program.identity(child), case)
     return list(cases.values())[:count]
 
 
@@ -137,9 +142,12 @@ def _programs(repeat: int) -> tuple[dict[str, str], list[str]]:
 
 
 def _parent(source: str, rng: Any) -> Parent:
-    count = _AROUND + (count_parameters(source, PROCESSOR, SIZES) or 0)
     accuracy = round(rng.uniform(0.4, 0.9), 3)
-    return Parent("", source, {"num_params": count, "val_accuracy": accuracy})
+    return Parent("", source, {"num_params": _count(source), "val_accuracy": accuracy})
+
+
+def _count(source: str) -> int:
+    return _AROUND + (count_parameters(source, PROCESSOR, SIZES) or 0)
 
 
 def _share(lm: Any, cases: Sequence[_Case], template: prompts.Prompts, seed: int) -> float:

@@ -38,6 +38,9 @@ def test_each_round_is_learnt_from_with_its_prompts_and_again_when_resumed(probl
         written = {c.source for c in store.candidates() if c.request in (0, 1)}
     assert {lesson.prompt for lesson in first.told[0][1]} <= asked
     assert {lesson.source for lesson in first.told[0][1]} <= written
+    for lesson in first.told[0][1]:
+        assert len(lesson.counts) == len(lesson.parents) + 1
+        assert min(lesson.counts) > 0
 
 
 def test_it_goes_by_rounds_only(problem, tmp_path):

@@ -11,28 +11,29 @@ program is edited and how:
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 
 from evo_clrs import program
 from evo_clrs.proposers import patches
+from evo_clrs.proposers.base import Lesson
 from evo_clrs.slots import Slot
 
 _MODULE_NAME = re.compile(r"(?<=\bname: str=)'\w*'")
 
 
-def answer(prompt: str, source: str, parents: Sequence[str], slot: Slot) -> str:
-    """Returns the reply that gives a program, "" if no reply to this prompt does.
+def answer(lesson: Lesson, slot: Slot) -> str:
+    """Returns the reply that gives a lesson's program, "" if no reply to its prompt does.
 
     Args:
-      prompt: what is asked.
-      source: the program.
-      parents: the programs that the prompt shows, in order.
-      slot: what they fill.
+      lesson: the program and what was asked; edits tell the ratio of its counts and its changes,
+        where these are known.
+      slot: what programs fill.
     """
-    if prompt.endswith(patches.OPENING):
-        return edited(source, parents)
-    _, opening, body = source.partition(slot.opening)
+    if lesson.prompt.endswith(patches.OPENING):
+        return edited(lesson.source, lesson.parents, lesson.counts, lesson.changes)
+    _, opening, body = lesson.source.partition(slot.opening)
     return opening + body
 
 
@@ -64,6 +65,12 @@ def edited(
 def told(ratio: float) -> str:
     """Returns how a reply says what share of its parent's parameters its program has."""
     return f", parameters x {ratio:.2f}"
+
+
+def changes(reply: str) -> tuple[str, ...]:
+    """Returns what a reply says of its edits, a line each."""
+    lines = itertools.takewhile(lambda line: line.startswith("# "), reply.splitlines()[1:])
+    return tuple(line.removeprefix("# ") for line in lines)
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -82,11 +82,16 @@ class Lesson:
       prompt: what was asked.
       parents: sources of the programs that the prompt shows, in order.
       source: the program that came of it.
+      counts: parameters of the models with each parent and with the program, in this order; none
+        where they are not known.
+      changes: what was changed, a line each, as the reply said it; none where it did not.
     """
 
     prompt: str
     parents: tuple[str, ...]
     source: str
+    counts: tuple[float, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @runtime_checkable

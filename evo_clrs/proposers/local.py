@@ -181,10 +181,7 @@ class Local:
     def _examples(self, lessons: Sequence[Lesson], slot: slots.Slot) -> list[Any]:
         """Returns prompts and the replies that they should have had, as tokens."""
         _, tokenizer = self._load()
-        told = [
-            (each.prompt, answers.answer(each.prompt, each.source, each.parents, slot))
-            for each in lessons
-        ]
+        told = [(each.prompt, answers.answer(each, slot)) for each in lessons]
         return [causal.example(tokenizer, prompt, reply, slot) for prompt, reply in told if reply]
 
     def propose(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from evo_clrs import program, programs, slots
+from evo_clrs import program, programs
 from evo_clrs.proposers import answers, patches, prompts, replies
+from evo_clrs.proposers.base import Lesson
 from evo_clrs.proposers.pretraining import corpus
 from evo_clrs.records import Parent, Request
 from evo_clrs.slots import SLOTS, TRIPLET
@@ -19,7 +20,7 @@ def test_edits_read_as_a_reply_give_the_child(name, monkeypatch):
     for family in corpus.families(slot, 5):
         prompt = "...\n" + patches.OPENING
         for child in family.children:
-            reply = answers.answer(prompt, child.source, family.parents, slot)
+            reply = answers.answer(Lesson(prompt, family.parents, child.source), slot)
             found = replies.read(reply, prompt, slot, family.parents)
             assert not found.note
             assert _code(found.source) == _code(child.source)
@@ -46,13 +47,26 @@ def test_the_program_that_is_nearest_is_edited_and_named():
         assert "min(" in text and text.count("SEARCH") == 1
 
 
+def test_an_answer_tells_sizes_as_measured_and_changes_as_the_reply_did():
+    written = (
+        "1, parameters x 0.90\n# reduction: max becomes min\n# width: H\n<<<<<<< SEARCH\n"
+    )
+    changes = answers.changes(written)
+    assert changes == ("reduction: max becomes min", "width: H")
+    prompt, changed = "...\n" + patches.OPENING, MLPS.replace("jnp.max(", "jnp.min(")
+    lesson = Lesson(prompt, (STANDARD, MLPS), changed, (100.0, 200.0, 150.0), changes)
+    reply = answers.answer(lesson, TRIPLET)
+    assert reply.startswith(" 2, parameters x 0.75\n# reduction: max becomes min\n# width: H\n<<<")
+    assert answers.changes("") == answers.changes(MLPS) == ()
+
+
 def test_a_number_says_which_of_two_like_programs_is_meant():
     """The edit fits both: the first would be taken, were it not for the number."""
     first, second = STANDARD, STANDARD.replace("jnp.max(", "jnp.min(")
     child = second.replace("hk.Linear(out_size)", "hk.Linear(out_size, with_bias=False)")
     assert child != second != first
     prompt = "...\n" + patches.OPENING
-    reply = answers.answer(prompt, child, (first, second), TRIPLET)
+    reply = answers.answer(Lesson(prompt, (first, second), child), TRIPLET)
     assert reply.startswith(" 2\n")
     assert "min(" in replies.read(reply, prompt, TRIPLET, (first, second)).source
     assert "min(" not in replies.read(reply, "Edit one:", TRIPLET, (first, second)).source
@@ -61,11 +75,13 @@ def test_a_number_says_which_of_two_like_programs_is_meant():
 def test_a_program_that_goes_on_from_the_opening_is_the_rest_of_it():
     request = Request(0, 0, (Parent("a", STANDARD, {}),), {"num_params": 100}, (1.0,))
     prompt = prompts.load("paper").build(request, TRIPLET)
-    assert answers.answer(prompt, MLPS, (STANDARD,), TRIPLET) == MLPS[MLPS.index(TRIPLET.opening) :]
+    lesson = Lesson(prompt, (STANDARD,), MLPS)
+    assert answers.answer(lesson, TRIPLET) == MLPS[MLPS.index(TRIPLET.opening) :]
 
 
 def test_there_is_no_answer_that_gives_a_parent_again_or_a_program_without_the_opening():
     prompt = "...\n" + patches.OPENING
-    assert answers.answer(prompt, STANDARD, (STANDARD,), TRIPLET) == ""
-    assert answers.answer("...\n" + TRIPLET.opening, "x = 1\n", (), TRIPLET) == ""
-    assert answers.answer(prompt, "not a program (", (STANDARD,), slots.TRIPLET) == ""
+    opening = "...\n" + TRIPLET.opening
+    assert answers.answer(Lesson(prompt, (STANDARD,), STANDARD), TRIPLET) == ""
+    assert answers.answer(Lesson(opening, (), "x = 1\n"), TRIPLET) == ""
+    assert answers.answer(Lesson(prompt, (STANDARD,), "not a program ("), TRIPLET) == ""

@@ -104,6 +104,13 @@ def families(slot: Slot, chunk: int) -> Iterator[Family]:
         yield Family(slot.name, shown, tuple(children.values()))
 
 
+def changes(source: str) -> tuple[str, ...]:
+    """Returns the changes that the grammar notes in a program's docstring, a line each."""
+    text = ast.get_docstring(ast.parse(source)) or ""
+    _, *listed = text.partition("\n\nShapes:")[0].split("\n- ")
+    return tuple(" ".join(change.split()) for change in listed)
+
+
 def _bred(slot: Slot, texts: Sequence[str], chunk: int, index: int) -> Iterator[str]:
     """Yields children of parents; those of each in turn, since an edit is of the first one."""
     for turn, order in enumerate((texts, texts[::-1])):
@@ -124,14 +131,7 @@ def _bred(slot: Slot, texts: Sequence[str], chunk: int, index: int) -> Iterator[
 def _distinct(sources: Sequence[str]) -> Mapping[str, Child]:
     """Returns children by the source that the grammar wrote, the first of each identity."""
     found = {program.identity(source): source for source in reversed(sources)}
-    return {source: Child(program.bare(source), _changes(source)) for source in found.values()}
-
-
-def _changes(source: str) -> tuple[str, ...]:
-    """Returns the changes that the grammar notes in a program's docstring, a line each."""
-    text = ast.get_docstring(ast.parse(source)) or ""
-    _, *listed = text.partition("\n\nShapes:")[0].split("\n- ")
-    return tuple(" ".join(change.split()) for change in listed)
+    return {source: Child(program.bare(source), changes(source)) for source in found.values()}
 
 
 def _chunk(folder: Path, slot: str, chunk: int) -> list[Family]:
