@@ -3,10 +3,12 @@
   python -m launch.measure_tuning --lm=hf:FOLDER --prompt=edits --repeats=3 --result=FIGURES.json
 
 The family: processors that aggregate by means alone and have fewer than half of Triplet-GMPNN's own
-parameters. Prompts show one program of the family and one that is not, in either order, and ask for
-what a search would. The soft prompt is tuned on children of the family as after a round of a search
-(16 vectors, 5 epochs, batch 16, learning rate 0.1); prompts and programs that are measured are
-others than those tuned on. The control samples the same prompts with the same seeds, untuned.
+parameters. Its programs are children that the grammar makes of small processors, with maxima turned
+into means. Prompts show the child's parents, which are not of the family, and ask for the child's
+size, so that a sample is of the family only where the model turns to means of its own accord. The
+soft prompt is tuned on such children as after a round of a search (16 vectors, 5 epochs, batch 16,
+learning rate 0.1); prompts and programs that are measured are others than those tuned on. The
+control samples the same prompts with the same seeds, untuned.
 """
 
 import dataclasses
@@ -43,6 +45,7 @@ SAMPLES = flags.DEFINE_integer("samples", 4, "New samples of the prompt of each 
 
 _AROUND = 4_710  # parameters around the slot, of Prim's algorithm at width 16
 _WIDTH = "self.out_size"
+_CHANGE = "reduction: max over a node axis becomes mean"  # in the grammar's words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,61 +95,52 @@ def _lesson(case: _Case, template: prompts.Prompts) -> Lesson:
     shown = tuple(parent.source for parent in case.request.parents)
     counts = [parent.metrics["num_params"] for parent in case.request.parents]
     prompt = template.build(case.request, PROCESSOR)
-    return Lesson(prompt, shown, case.child, (*counts, _count(case.child)), case.changes)
+    return Lesson(prompt, shown, case.child, (*counts, _size(case.child)), case.changes)
 
 
 def _cases(count: int, repeat: int) -> Sequence[_Case]:
     """Returns children of the family with requests, each child once."""
-    pool, others = _programs(repeat)
     rng = randomness.generator(repeat, "tuning cases")
     cases: dict[str, _Case] = {}
-    chunk = 0
-    while len(cases) < count:
-        chunk += 1
-        proposed = survey_proposals(PROCESSOR, pool, 100, 10_000 * (repeat + 1) + chunk)
-        for parents, proposal in proposed:
-            related = [parent for parent in parents if belongs(parent)]
-            if not proposal.source or not related or not belongs(proposal.source):
-                continue
-            shown = [_parent(rng.choice(related), rng), _parent(rng.choice(others), rng)]
-            rng.shuffle(shown)
-            request = Request(
-                index=len(cases),
-                round=0,
-                parents=tuple(shown),
-                targets=targets(shown),
-                temperatures=(0.8,) * SAMPLES.value,
-            )
-            child = program.bare(proposal.source)
-            case = _Case(request, child, corpus.changes(proposal.source))
-            cases.setdefault(program.identity(child), case)
-    return list(cases.values())[:count]
+    for parents, proposal in survey_proposals(
+        PROCESSOR, _small_processors(), 1_000 * count, repeat
+    ):
+        child = proposal.source.replace("jnp.max(", "jnp.mean(")
+        if child == proposal.source or not belongs(child) or any(map(belongs, parents)):
+            continue
+        shown = tuple(_parent(parent, rng) for parent in parents)
+        size = max(100, round(_size(child) / 100) * 100)
+        request = Request(
+            index=len(cases),
+            round=0,
+            parents=shown,
+            targets={**targets(shown), "num_params": size},
+            temperatures=(0.8,) * SAMPLES.value,
+        )
+        case = _Case(request, program.bare(child), (_CHANGE, *corpus.changes(proposal.source)))
+        cases.setdefault(program.identity(case.child), case)
+        if len(cases) == count:
+            break
+    return list(cases.values())
 
 
-def _programs(repeat: int) -> tuple[dict[str, str], list[str]]:
-    """Returns programs of the family to start from, by name, and some that are not of it."""
+def _small_processors() -> dict[str, str]:
+    """Returns processors of the family's size that are not of it, by name."""
     packaged = programs.load("processor")
-    family = {}
-    for name in ("mpnn", "pgn"):
-        source = packaged[name].replace("jnp.max(", "jnp.mean(")
-        family[name] = source.replace(f"hk.nets.MLP([{_WIDTH}, {_WIDTH}])", f"hk.Linear({_WIDTH})")
-    assert all(map(belongs, family.values()))
-    children = survey_proposals(PROCESSOR, programs.seeds("processor"), 50, 20_000 + repeat)
-    known = [*packaged.values(), *(proposal.source for _, proposal in children)]
-    others = [
-        source
-        for source in known
-        if source and not belongs(source) and count_parameters(source, PROCESSOR, SIZES)
-    ]
-    return family, others
+    small = {
+        name: packaged[name].replace(f"hk.nets.MLP([{_WIDTH}, {_WIDTH}])", f"hk.Linear({_WIDTH})")
+        for name in ("mpnn", "pgn")
+    }
+    assert not any(map(belongs, small.values()))
+    return small
 
 
 def _parent(source: str, rng: Any) -> Parent:
     accuracy = round(rng.uniform(0.4, 0.9), 3)
-    return Parent("", source, {"num_params": _count(source), "val_accuracy": accuracy})
+    return Parent("", source, {"num_params": _size(source), "val_accuracy": accuracy})
 
 
-def _count(source: str) -> int:
+def _size(source: str) -> int:
     return _AROUND + (count_parameters(source, PROCESSOR, SIZES) or 0)
 
 

@@ -7,7 +7,7 @@ from evo_clrs.proposers.grammar.parameters import count_parameters
 from evo_clrs.slots import PROCESSOR
 
 SIZES = {"B": 2, "N": 4, "H": 16, "R": 4}  # at which parameters are counted
-_OTHER = re.compile(r"jnp\.(max|min|sum|prod|einsum|matmul)\(|softmax|top_k")
+_OTHER = re.compile(r"jnp\.(max|min|sum|prod|einsum|matmul)\(|softmax|top_k|jnp\.sort")
 
 
 def belongs(source: str) -> bool:
