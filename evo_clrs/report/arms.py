@@ -90,7 +90,18 @@ def _plot(comparisons: Sequence[Comparison]) -> str:
 
 
 def _curves(comparison: Comparison, top: float) -> list[str]:
-    values = [value for curve in comparison.curves for value in (*curve.low, *curve.high)]
+    """Returns the curves of a problem.
+
+    The first children may be so bad that all else would be pressed into a line: values below all
+    those after a quarter of the budget are shown at the lower edge.
+    """
+    early = comparison.budget // 4
+    values = [
+        value
+        for curve in comparison.curves
+        for bound in (curve.low, curve.high)
+        for value in bound[early:] or bound
+    ]
     x = svg.Scale(1, max(comparison.budget, 2), _LEFT, _RIGHT)
     y = svg.Scale(*svg.padded(values, 0.08), top + _HEIGHT - 120, top)
     parts = [svg.text(4, top - 40, comparison.problem, "strong")]

@@ -48,9 +48,7 @@ def test_the_program_that_is_nearest_is_edited_and_named():
 
 
 def test_an_answer_tells_sizes_as_measured_and_changes_as_the_reply_did():
-    written = (
-        "1, parameters x 0.90\n# reduction: max becomes min\n# width: H\n<<<<<<< SEARCH\n"
-    )
+    written = "1, parameters x 0.90\n# reduction: max becomes min\n# width: H\n<<<<<<< SEARCH\n"
     changes = answers.changes(written)
     assert changes == ("reduction: max becomes min", "width: H")
     prompt, changed = "...\n" + patches.OPENING, MLPS.replace("jnp.max(", "jnp.min(")

@@ -1,5 +1,6 @@
 """Arms as tables and curves: what a reader sees is what the data says."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 from evo_clrs.comparison import arms
@@ -42,3 +43,13 @@ def test_the_plot_draws_every_arm_with_its_interval(tmp_path):
     assert words.count("embedded") == 2 and words.count("mst_prim") == 2
     grid.keep(shown, tmp_path)
     assert "a note" in (tmp_path / "proposers.md").read_text()
+
+
+def test_early_values_far_below_do_not_press_the_rest_into_a_line():
+    runs = {seed: (-1e6, -5.0, -4.0, -3.0, -2.0 - seed) for seed in range(5)}
+    found = arms.compare("mst_prim", [Arm("grammar", runs)], "grammar", 5)
+    root = ElementTree.fromstring(sheet([found]).plot)
+    curve = next(path for path in root.iter(f"{SVG}path") if path.get("class") == "arm a0")
+    heights = [float(y) for y in re.findall(r"[ML ][\d.]+[ ,]([\d.]+)", curve.get("d"))]
+    assert len(heights) == 5
+    assert heights[1] - heights[-1] > 50  # in pixels, downwards
