@@ -94,6 +94,21 @@ def inputs_of(
     return tuple(inputs), known
 
 
+def weights_of(layer: hk.Linear, width: int) -> tuple[jax.Array, jax.Array]:
+    """Returns the parameters of a layer that reads so many numbers, made if need be.
+
+    Args:
+      layer: a layer with a bias; to be called within a Haiku function.
+      width: I, how many numbers it reads.
+
+    Returns:
+      [I, O] and [O].
+    """
+    layer(jnp.zeros((0, width)))
+    held = layer.params_dict()
+    return held[f"{layer.module_name}/w"], held[f"{layer.module_name}/b"]
+
+
 def _linear(layer: hk.Linear, x: Factored) -> jax.Array:
     """Returns what a layer makes of factored features, with the parameters it would make."""
     width = x.vectors.shape[-1]

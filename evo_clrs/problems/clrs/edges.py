@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.linear import Factored
+from evo_clrs.linear import Factored, weights_of
 from evo_clrs.problems.clrs.tasks import Feature, Task
 
 _Location, _Type = clrs.Location, clrs.Type
@@ -48,7 +48,7 @@ def encode(
     channels, vectors, biases = [], [], []
 
     def add(layer: hk.Linear, numbers: jax.Array) -> None:  # [B, N, N, K]
-        w, b = _weights(layer, numbers.shape[-1])
+        w, b = weights_of(layer, numbers.shape[-1])
         channels.append(numbers)
         vectors.append(w)
         biases.append(b)
@@ -71,10 +71,3 @@ def encode(
         jnp.concatenate(channels, axis=-1),
         jnp.concatenate([*vectors, jnp.reshape(bias, (1, -1))], axis=0),
     )
-
-
-def _weights(layer: hk.Linear, width: int) -> tuple[jax.Array, jax.Array]:
-    """Returns the parameters of a layer that reads so many numbers, made if need be."""
-    layer(jnp.zeros((0, width)))
-    held = layer.params_dict()
-    return held[f"{layer.module_name}/w"], held[f"{layer.module_name}/b"]

@@ -29,6 +29,7 @@ from evo_clrs.linear import Factored, through_channels
 from evo_clrs.problems.clrs import edges
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
+from evo_clrs.problems.clrs.decoding import Features, decode
 from evo_clrs.problems.clrs.shapes import empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
 from evo_clrs.problems.clrs.tasks import Task
@@ -82,24 +83,6 @@ class ModelOptions:
           channels: what `edges.count_channels` says of the task.
         """
         return make_size(B=batch_size, N=nodes, H=self.hidden_size, K=self.triplet_size, R=channels)
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """What a step of message passing leaves for decoders.
-
-    Attributes:
-      nodes: [B, N, 3H] encoded nodes, embeddings before and embeddings after the step.
-      edges: [B, N, N, H + E] encoded edges, and the slot's edge embeddings if it has any.
-      graph: [B, H] encoded graph features.
-      adjacency: [B, N, N].
-    """
-
-    nodes: jax.Array
-    edges: Factored
-    graph: jax.Array
-    adjacency: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -318,30 +301,10 @@ class Model:
 
     def _decode(self, features: Features, stage: str) -> dict[str, jax.Array]:
         """Returns raw predictions of hints or outputs, permutations as plain pointers."""
-        decoders = {
-            f.name: _decoders.construct_decoders(
-                f.location,
-                f.type,
-                hidden_dim=self.options.hidden_size,
-                nb_dims=self.categories.get(f.name, 0),
-                name=f.name,
-            )
-            for f in self.task.features
-            if f.stage == stage
-        }
-        with through_channels():
-            hints, outputs = _decoders.decode_fts(
-                decoders=decoders,
-                spec=self._plain_spec(),
-                h_t=features.nodes,
-                adj_mat=features.adjacency,
-                edge_fts=features.edges,
-                graph_fts=features.graph,
-                inf_bias=self.slot.properties.get("inf_bias", False),
-                inf_bias_edge=self.slot.properties.get("inf_bias_edge", False),
-                repred=True,  # matters for permutations only, which follow
-            )
-        return outputs if stage == clrs.Stage.OUTPUT else hints
+        wanted = [f for f in self.task.features if f.stage == stage]
+        return decode(
+            features, wanted, self.options.hidden_size, self.categories, self.slot.properties
+        )
 
     def _encoders(self) -> dict[str, Any]:
         """Returns encoders by name; to be called within a Haiku function."""
