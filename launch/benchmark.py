@@ -67,6 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     measured: list[benchmark.Measured] = []
     seeds: list[benchmark.MeasuredSeeds] = []
     with Jail() as jail:
+        jail.layers()  # has it started, as it is in a search after the first program
         for name in NAMES.value:
             work = benchmark.Work(
                 name, WIDTH.value, BATCH.value, LENGTH.value, length_buckets=BUCKETS.value

@@ -8,7 +8,6 @@ on every platform, whatever the shapes of other parameters.
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -35,7 +34,7 @@ def draw(
         return tuple(_draw(parameter, words, purpose << 32 | i) for i, parameter in wanted)
 
     if not isinstance(key, jax.core.Tracer):
-        return tuple(map(jnp.asarray, drawn(key)))
+        return jax.device_put(drawn(key))
     shapes = tuple(jax.ShapeDtypeStruct(p.shape, np.float32) for _, p in wanted)
     return tuple(jax.pure_callback(drawn, shapes, key, vmap_method="sequential"))
 

@@ -24,7 +24,7 @@ from evo_clrs.errors import UserError
 from evo_clrs.training import loop
 
 # Raise when a training of an older checkpoint could not be gone on with exactly.
-FORMAT = 2
+FORMAT = 3
 
 _ARRAYS, _ABOUT = "arrays", "about"
 

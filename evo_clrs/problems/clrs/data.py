@@ -239,16 +239,20 @@ def draw_batch(
       buckets: how many buckets, at least 1.
       random_positions: whether positions are drawn anew.
     """
-    choice_key, position_key = jax.random.split(key)
-    if buckets == 1:
-        indices = jax.random.randint(choice_key, (batch_size,), 0, pool.count)
-    else:
-        bucket_key, choice_key = jax.random.split(choice_key)
-        edges = jax.numpy.asarray(np.linspace(0, pool.count, min(buckets, pool.count) + 1), int)
-        bucket = jax.random.randint(bucket_key, (), 0, len(edges) - 1)
-        indices = jax.random.randint(choice_key, (batch_size,), edges[bucket], edges[bucket + 1])
-    batch = take(pool, indices)
-    return randomise_positions(position_key, batch) if random_positions else batch
+    # A generator takes as long to compile as a layer, so there is one for all that is drawn.
+    nodes = pool.inputs["pos"].shape[1] if random_positions else 0
+    drawn = jax.random.uniform(key, (1 + batch_size * (1 + nodes),))
+    edges = np.linspace(0, pool.count, min(buckets, pool.count) + 1).astype(int)
+    bucket = _below(drawn[0], len(edges) - 1)
+    first, end = jax.numpy.asarray(edges)[bucket], jax.numpy.asarray(edges)[bucket + 1]
+    batch = take(pool, first + _below(drawn[1 : 1 + batch_size], end - first))
+    positions = jax.numpy.reshape(drawn[1 + batch_size :], (batch_size, nodes))
+    return randomise_positions(positions, batch) if random_positions else batch
+
+
+def _below(drawn: Array, count: Any) -> Array:
+    """Returns numbers from [0, 1) as integers below `count`, which has 20 bits at most."""
+    return (drawn * count).astype(int)
 
 
 def fit_hints(pool: Pool, hint_steps: int) -> Pool:
@@ -269,17 +273,16 @@ def fit_hints(pool: Pool, hint_steps: int) -> Pool:
     return dataclasses.replace(pool, hints={name: fit(a) for name, a in pool.hints.items()})
 
 
-def randomise_positions(key: Array, batch: Pool) -> Pool:
+def randomise_positions(drawn: Array, batch: Pool) -> Pool:
     """Returns the batch with the input `pos` drawn anew: sorted uniform numbers from [0, 1).
 
     Tasks on two strings have them sorted within each string, as `clrs.process_random_pos` has.
 
     Args:
-      key: JAX random key.
+      drawn: uniform numbers from [0, 1), [B, N].
       batch: B samples; may be traced.
     """
-    pos = batch.inputs["pos"]  # [B, N]
-    drawn = jax.random.uniform(key, pos.shape, pos.dtype)
+    drawn = drawn.astype(batch.inputs["pos"].dtype)
     if "string" in batch.inputs:
         # 0 on the nodes of the first string, then 1 on those of the second: sorting by it first
         # leaves each string's numbers on its own nodes.

@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 Tree = Any
 # (parameters, given, state, index) -> (next state, emitted, features)
@@ -127,7 +128,7 @@ class _Loop:
             _, pull = jax.vjp(lambda p, s: self.step(p, given, s, moment(index)), parameters, state)
             of_its_features = jax.tree.map(lambda a: a * final.astype(a.dtype), of_features)
             new, of_state = pull((of_following, of_now, of_its_features))
-            gradients = jax.tree.map(jnp.add, gradients, new)
+            gradients += ravel_pytree(new)[0]
             # The added step stands for each sample's last one, and hands its cotangent to that.
             of_ended = jax.tree.map(lambda a, b: jnp.where(added, a, b), of_state, of_ended)
             both = jax.tree.map(jnp.add, of_state, of_ended)
@@ -137,8 +138,10 @@ class _Loop:
             return index - 1, of_state, of_ended, gradients
 
         nothing = _zeros(ended)
-        carry = (number - 1, nothing, nothing, _zeros(parameters))
-        return jax.lax.while_loop(lambda carry: carry[0] >= 0, body, carry)[-1]
+        # Added up as one vector: an addition for each parameter is as much to compile as a layer.
+        gradients, apart = ravel_pytree(_zeros(parameters))
+        carry = (number - 1, nothing, nothing, gradients)
+        return apart(jax.lax.while_loop(lambda carry: carry[0] >= 0, body, carry)[-1])
 
 
 def _count(

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 from evo_clrs.clrs_library import clrs
 from evo_clrs.errors import UserError
@@ -119,7 +120,8 @@ def test_predecessor_input_is_the_hint_that_never_changed():
 @pytest.mark.parametrize("name", ["bfs", "lcs_length", "kmp_matcher"])
 def test_random_positions_are_sorted_in_each_string_and_differ_between_samples(name):
     pool = make_pool(task(name), CLRS30, "train", length=20, count=400, seed=5)
-    redrawn = jax.jit(randomise_positions)(jax.random.key(0), pool)
+    drawn = jax.random.uniform(jax.random.key(0), pool.inputs["pos"].shape)
+    redrawn = jax.jit(randomise_positions)(drawn, pool)
     for positions in (pool.inputs["pos"], np.asarray(redrawn.inputs["pos"])):
         assert positions.dtype == np.float32
         assert positions.min() >= 0 and positions.max() <= 1
@@ -216,7 +218,20 @@ def test_buckets_hold_samples_of_similar_length_and_leave_none_out():
 
 def test_one_bucket_is_the_whole_pool():
     pool = make_pool(task("bfs"), CLRS30, "train", 8, 20, 1)
-    key = jax.random.PRNGKey(3)
-    batch = draw_batch(key, pool, 16, 1, False)
-    chosen = jax.random.randint(jax.random.split(key)[0], (16,), 0, 20)
-    np.testing.assert_array_equal(batch.inputs["adj"], pool.inputs["adj"][chosen])
+    marked = dataclasses.replace(pool, lengths=np.arange(20, dtype=np.int32))
+    batch = draw_batch(jax.random.PRNGKey(3), marked, 2000, 1, False)
+    counts = np.bincount(batch.lengths, minlength=20)
+    assert stats.chisquare(counts).pvalue > 0.01
+    np.testing.assert_array_equal(batch.inputs["adj"], pool.inputs["adj"][batch.lengths])
+
+
+def test_samples_and_positions_of_a_batch_are_drawn_apart():
+    pool = make_pool(task("bfs"), CLRS30, "train", 8, 2, 1)
+    marked = dataclasses.replace(pool, lengths=np.arange(2, dtype=np.int32))
+    batch = draw_batch(jax.random.PRNGKey(3), marked, 2000, 1, True)
+    positions = np.asarray(batch.inputs["pos"])
+    # Uniform numbers on the whole, and none of them the same twice.
+    assert len(np.unique(positions)) > 15_900
+    assert stats.kstest(positions.ravel(), "uniform").pvalue > 0.01
+    first, second = (positions[np.asarray(batch.lengths) == i].mean() for i in (0, 1))
+    assert first == pytest.approx(second, abs=0.02)
