@@ -148,13 +148,16 @@ class Asking:
         measured = child.evaluation.metrics if child.evaluation else {}
         told = [*(parent.metrics for parent in request.parents), measured]
         counts = tuple(metrics["num_params"] for metrics in told if "num_params" in metrics)
-        replies = self._store.proposals(request.index) or ()
+        replies = {n: p.reply for n, p in enumerate(self._store.proposals(request.index) or ())}
+        # Of a reply that was sent back, what came of it in the end.
+        replies |= {r.sample: r.proposal.reply for r in self._store.repairs(request.index)}
+        reply = replies.get(child.sample)
         return Lesson(
             prompt=prompt,
             parents=tuple(parent.source for parent in request.parents),
             source=child.source,
             counts=counts if len(counts) == len(told) else (),
-            changes=answers.changes(replies[child.sample].reply) if replies else (),
+            changes=() if reply is None else answers.changes(reply),
         )
 
     def _ask(self, request: Request) -> str:

@@ -2,8 +2,11 @@
 
 import pytest
 
+from evo_clrs.asking import Asking
 from evo_clrs.errors import UserError
 from evo_clrs.proposers.grammar.proposer import Grammar
+from evo_clrs.records import Candidate, Proposal, Repair, Request
+from evo_clrs.report.progress import Progress
 from evo_clrs.store import Store
 from tests import table_run
 
@@ -41,6 +44,24 @@ def test_each_round_is_learnt_from_with_its_prompts_and_again_when_resumed(probl
     for lesson in first.told[0][1]:
         assert len(lesson.counts) == len(lesson.parents) + 1
         assert min(lesson.counts) > 0
+
+
+def test_a_mended_reply_is_learnt_from_as_it_was_in_the_end(problem, tmp_path):
+    request = Request(0, 0, (), {}, (0.8, 0.8))
+    replies = [Proposal("a", reply="# Program 1\n# as it was"), Proposal("b", reply="# Program 1")]
+    mended = Proposal("c", reply="# Program 1\n# mended\nand more")
+    learning = Learning()
+    with Store.open(tmp_path / "run", {}) as store:
+        store.record_request(request, "asked")
+        store.record_proposals(0, replies)
+        store.record_repairs([Repair(0, 1, 0, "line 1: refused", "once more", mended)])
+        asking = Asking(problem, learning, None, 0, None, store, Progress(0), 0)
+        children = [
+            Candidate(n, f"id {n}", source, request=0, sample=n)
+            for n, source in [(0, "a"), (1, "c")]
+        ]
+        asking.tune(1, children)
+    assert [lesson.changes for lesson in learning.told[0][1]] == [("as it was",), ("mended",)]
 
 
 def test_it_goes_by_rounds_only(problem, tmp_path):
