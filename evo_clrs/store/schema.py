@@ -75,7 +75,7 @@ TABLES = (
         name TEXT NOT NULL)""",
     "CREATE INDEX candidates_program ON candidates (program)",
     # Metrics, facts, budget and seeds are JSON, which keeps every float exactly; fitness and
-    # fingerprint stand beside them to be searched. A NaN in a REAL column is kept as NULL.
+    # fingerprint stand beside them for queries. A NaN in a REAL column is kept as NULL.
     """CREATE TABLE evaluations (
         candidate INTEGER PRIMARY KEY REFERENCES candidates,
         time REAL NOT NULL,
@@ -96,7 +96,6 @@ TABLES = (
         compile_seconds REAL,
         train_seconds REAL,
         score_seconds REAL)""",
-    "CREATE INDEX evaluations_fingerprint ON evaluations (fingerprint)",
     """CREATE TABLE events (
         id INTEGER PRIMARY KEY,
         time REAL NOT NULL,

@@ -305,16 +305,6 @@ class Store:
             "SELECT min(id) FROM candidates WHERE program = ?", (rows.pack(identity),)
         )[0][0]
 
-    def find_fingerprint(self, fingerprint: str) -> int | None:
-        """Returns the index of the first candidate evaluated with this fingerprint, or None.
-
-        Scored or not: its evaluation says which.
-        """
-        return self._query(
-            "SELECT min(candidate) FROM evaluations WHERE fingerprint = ?",
-            (rows.pack(fingerprint),),
-        )[0][0]
-
     # What a summary needs, added up by the database.
 
     def stage_counts(self) -> dict[str | None, int]:

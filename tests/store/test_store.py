@@ -125,8 +125,6 @@ def test_an_evaluation_recorded_later_is_the_candidates(evaluation):
         assert store.candidate(0).evaluation is None
         store.record_evaluation(0, evaluation)
         assert same(store.candidate(0).evaluation, evaluation)
-        if evaluation.facts is not None:
-            assert store.find_fingerprint(evaluation.facts.fingerprint) == 0
 
 
 def test_equality_is_that_of_the_dataclasses(tmp_path):
@@ -150,7 +148,6 @@ def test_what_was_not_recorded_is_none():
         assert store.proposals(0) is None
         assert store.candidate(0) is None
         assert store.find_program("p") is None
-        assert store.find_fingerprint("f") is None
         store.record_request(Request(0, 0, (), {}, ()), "")
         assert store.proposals(0) is None  # asked, not answered
         store.record_proposals(0, ())
