@@ -61,9 +61,10 @@ def through_channels(known: Sequence[tuple[Any, Factored]] = ()) -> Iterator[Non
         next_f: Callable[..., Any], args: tuple, kwargs: dict, context: hk.MethodContext
     ) -> Any:
         layer = context.module
+        if not isinstance(layer, hk.Linear) or context.method_name != "__call__":
+            return next_f(*args, **kwargs)
         # A class of a program's own that changes what a layer does is left to do it.
-        plain = isinstance(layer, hk.Linear) and type(layer).__call__ is hk.Linear.__call__
-        if not plain or context.method_name != "__call__" or len(args) != 1 or kwargs:
+        if type(layer).__call__ is not hk.Linear.__call__ or len(args) != 1 or kwargs:
             return next_f(*args, **kwargs)
         x = next((factored for array, factored in known if array is args[0]), args[0])
         if isinstance(x, Factored):
