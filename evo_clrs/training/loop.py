@@ -161,8 +161,7 @@ def start(params: Params, training: Training) -> State:
     """Returns the state before the first step; of shapes alone if parameters are shapes."""
     init = optimizer(training).init
     shapes = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(params))
-    # Compiled as a whole: outside of a graph each parameter's layout is compiled on its own.
-    moments = jax.eval_shape(init, params) if shapes else jax.jit(init)(params)
+    moments = jax.eval_shape(init, params) if shapes else jax.jit(init)(params)  # as one graph
     return State(params, moments, jnp.zeros((), jnp.int32))
 
 
