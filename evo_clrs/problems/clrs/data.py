@@ -22,6 +22,9 @@ from evo_clrs.randomness import seed_for
 # Raise when the same recipe would give other arrays, so that cached ones are made again.
 FORMAT = 1
 
+# Raise when `draw_batch` gives another batch for the same key, so that scores are not mixed.
+BATCHES = 2
+
 # NumPy or JAX arrays; inside jit, tracers.
 Array = Any
 

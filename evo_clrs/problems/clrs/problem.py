@@ -99,7 +99,8 @@ class ClrsProblem:
         """Options that shape results, and the seeds as identities of programs."""
         shaping = {k: v for k, v in self.options.items() if k not in _NOT_RESULTS}
         flat = {k: v if isinstance(v, str | int | float) else str(v) for k, v in shaping.items()}
-        return flat | {"seeds": traced.known_as(self.seeds()), "jax": jax.__version__}
+        known = {"seeds": traced.known_as(self.seeds()), "jax": jax.__version__}
+        return flat | known | {"batches": data.BATCHES}
 
     @functools.cached_property
     def score_key(self) -> str:
