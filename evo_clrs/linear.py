@@ -39,7 +39,7 @@ class Factored:
 
     def dense(self) -> jax.Array:
         """Returns the features as one array, [B, N, N, H + E]."""
-        product = _multiply(self.channels, self.vectors)
+        product = multiply(self.channels, self.vectors)
         if self.others is None:
             return product
         return jnp.concatenate([product, self.others], axis=-1)
@@ -116,15 +116,15 @@ def _linear(layer: hk.Linear, x: Factored) -> jax.Array:
     inputs = width + (0 if x.others is None else x.others.shape[-1])
     init = layer.w_init or hk.initializers.TruncatedNormal(1 / math.sqrt(inputs))
     w = hk.get_parameter("w", [inputs, layer.output_size], x.vectors.dtype, init=init)
-    out = _multiply(x.channels, x.vectors @ w[:width])
+    out = multiply(x.channels, x.vectors @ w[:width])
     if x.others is not None:
-        out += _multiply(x.others, w[width:])
+        out += multiply(x.others, w[width:])
     if layer.with_bias:
         out += hk.get_parameter("b", [layer.output_size], w.dtype, init=layer.b_init)
     return out
 
 
-def _multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
+def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
     """Returns `x @ matrix`, as one product of two matrices."""
     flat = jnp.reshape(x, (-1, x.shape[-1])) @ matrix
     return jnp.reshape(flat, (*x.shape[:-1], matrix.shape[-1]))

@@ -20,7 +20,7 @@ from evo_clrs import programs
 from evo_clrs.clrs_library import clrs
 from evo_clrs.jail.jail import Jail
 from evo_clrs.problems import slot_function
-from evo_clrs.problems.clrs import data, edges, reference
+from evo_clrs.problems.clrs import data, encoding, reference
 from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import CLRS30, Task, moves_predecessor, task
@@ -118,7 +118,7 @@ class Engine:
         self, posed: Task, work: Work, options: ModelOptions, jail: Jail, seeds: int | None
     ) -> slot_function.SlotFunction:
         few = data.make_pool(posed, CLRS30, "validation", work.length, 1, CLRS30.validation_seed)
-        channels = edges.count_channels(posed, categories_of(posed, few))
+        channels = encoding.count_channels(posed, categories_of(posed, few))
         size = options.size(work.batch_size, posed.nodes(work.length), channels)
         source = programs.load(PROCESSOR.name)[PROGRAM]
         sizes = [size] if seeds is None else [size, for_seeds(size, seeds)]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from evo_clrs.gates import liveness, mlir
 from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import influence
-from evo_clrs.problems.clrs.edges import count_channels
+from evo_clrs.problems.clrs.encoding import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.splits import Splits

@@ -10,9 +10,10 @@ from typing import Any, cast
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.linear import Factored, through_channels, weights_of
+from evo_clrs.linear import Factored, multiply, through_channels, weights_of
 from evo_clrs.problems.clrs import pointers
 from evo_clrs.problems.clrs.tasks import Feature
 
@@ -66,10 +67,13 @@ def decode(
         )
         for feature in wanted
     }
-    predictions = {}
+    of_nodes = [f for f in wanted if f.location == _Location.NODE and f.type not in _POINTERS]
+    predictions = _numbers_of_nodes(of_nodes, layers, features.nodes)
     with through_channels():
         for feature in wanted:
             own = layers[feature.name]
+            if feature in of_nodes:
+                continue
             if feature.type in _POINTERS and feature.location == _Location.NODE:
                 found = _pointers_of_nodes(own, features)
                 if properties.get("inf_bias", False):
@@ -80,6 +84,26 @@ def decode(
                 found = _by_library(own, feature, features, properties)
             predictions[feature.name] = found
     return predictions
+
+
+def _numbers_of_nodes(
+    wanted: Sequence[Feature], layers: Mapping[str, Sequence[hk.Linear]], nodes: jax.Array
+) -> dict[str, jax.Array]:
+    """Returns what is wanted by name, [B, N] or, categories, [B, N, K].
+
+    Layers that read the same are computed as one, since each takes its time to compile.
+    """
+    if not wanted:
+        return {}
+    weights, biases = zip(
+        *(weights_of(layers[f.name][0], nodes.shape[-1]) for f in wanted), strict=True
+    )
+    numbers = multiply(nodes, jnp.concatenate(weights, axis=1)) + jnp.concatenate(biases)
+    ends = np.cumsum([bias.size for bias in biases])
+    return {
+        feature.name: part if feature.type == _Type.CATEGORICAL else part[..., 0]
+        for feature, part in zip(wanted, jnp.split(numbers, ends[:-1], axis=-1), strict=True)
+    }
 
 
 def _pointers_of_nodes(layers: Sequence[hk.Linear], features: Features) -> jax.Array:

@@ -25,8 +25,8 @@ import jax
 import jax.numpy as jnp
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.linear import Factored, through_channels
-from evo_clrs.problems.clrs import edges
+from evo_clrs.linear import through_channels
+from evo_clrs.problems.clrs import encoding
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
 from evo_clrs.problems.clrs.decoding import Features, decode
@@ -80,7 +80,7 @@ class ModelOptions:
         Args:
           batch_size: samples in a batch.
           nodes: nodes of each sample.
-          channels: what `edges.count_channels` says of the task.
+          channels: what `encoding.count_channels` says of the task.
         """
         return make_size(B=batch_size, N=nodes, H=self.hidden_size, K=self.triplet_size, R=channels)
 
@@ -260,7 +260,7 @@ class Model:
         """
         points = [self._point(name, array) for name, array in inputs.items()]
         points += [self._point(name, array, soft=True) for name, array in hints.items()]
-        node_fts, edge_fts, graph_fts, adj_mat = _encode(self._encoders(), points, hidden)
+        node_fts, edge_fts, graph_fts, adj_mat = encoding.encode(self._encoders(), points, hidden)
         factors = (edge_fts.channels, edge_fts.vectors)
 
         slot_key = hk.next_rng_key()
@@ -327,20 +327,3 @@ class Model:
         if soft and type_ == _Type.POINTER:
             type_ = _Type.SOFT_POINTER
         return clrs.DataPoint(name=name, location=location, type_=type_, data=array)
-
-
-def _encode(
-    encoders: Mapping[str, Any], points: list[Any], hidden: jax.Array
-) -> tuple[jax.Array, Factored, jax.Array, jax.Array]:
-    """Returns node [B, N, H], edge [B, N, N, H], graph features [B, H], adjacency [B, N, N]."""
-    batch_size, nodes, width = hidden.shape
-    points = [_encoders.preprocess(point, nodes) for point in points]
-    node_fts = jnp.zeros((batch_size, nodes, width))
-    graph_fts = jnp.zeros((batch_size, width))
-    adj_mat = jnp.repeat(jnp.eye(nodes)[None], batch_size, axis=0)
-    for point in points:
-        encoder = encoders[point.name]
-        adj_mat = _encoders.accum_adj_mat(point, adj_mat)
-        node_fts = _encoders.accum_node_fts(encoder, point, node_fts)
-        graph_fts = _encoders.accum_graph_fts(encoder, point, graph_fts)
-    return node_fts, edges.encode(encoders, points, hidden), graph_fts, adj_mat

@@ -15,7 +15,7 @@ from evo_clrs.problems import slot_function, traced
 from evo_clrs.problems.clrs import data, influence
 from evo_clrs.problems.clrs.cache import default_folder
 from evo_clrs.problems.clrs.data import Recipe
-from evo_clrs.problems.clrs.edges import count_channels
+from evo_clrs.problems.clrs.encoding import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.options import Options
 from evo_clrs.problems.clrs.score import Scorer, make_scorer

@@ -10,7 +10,7 @@ import numpy as np
 
 from evo_clrs.clrs_library import clrs
 from evo_clrs.problems.clrs import data, reference
-from evo_clrs.problems.clrs.edges import count_channels
+from evo_clrs.problems.clrs.encoding import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.sinkhorn import log_sinkhorn

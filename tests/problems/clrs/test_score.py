@@ -12,7 +12,7 @@ from evo_clrs.clrs_library import clrs
 from evo_clrs.errors import Rejected
 from evo_clrs.gates.liveness import live_arguments
 from evo_clrs.problems.clrs import data
-from evo_clrs.problems.clrs.edges import count_channels
+from evo_clrs.problems.clrs.encoding import count_channels
 from evo_clrs.problems.clrs.model import Model, ModelOptions
 from evo_clrs.problems.clrs.prediction import prediction_module
 from evo_clrs.problems.clrs.score import evaluate, make_scorer

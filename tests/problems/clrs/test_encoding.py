@@ -1,4 +1,4 @@
-"""Channels times vectors are the edge features that the library encodes."""
+"""Channels times vectors are the features of nodes and edges that the library encodes."""
 
 import haiku as hk
 import jax
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evo_clrs.clrs_library import clrs
-from evo_clrs.problems.clrs import edges
+from evo_clrs.problems.clrs import encoding
 from evo_clrs.problems.clrs.shapes import categories_of
 from evo_clrs.problems.clrs.tasks import TASKS, task
 from tests.problems.clrs.side_by_side import PROTOCOL, samples
@@ -19,6 +19,7 @@ WIDTH = 6
 @pytest.mark.parametrize("name", TASKS)
 def test_channels_times_vectors_are_the_library_s_features(name):
     posed, batch = task(name, PROTOCOL), samples(name)
+    hidden = jnp.zeros((batch.count, batch.nodes, WIDTH))
 
     def call():
         points = []
@@ -32,16 +33,19 @@ def test_channels_times_vectors_are_the_library_s_features(name):
             )
             for f in (*posed.inputs, *posed.hints)
         }
-        dense = jnp.zeros((batch.count, batch.nodes, batch.nodes, WIDTH))
+        nodes, edges = hidden, jnp.zeros((batch.count, batch.nodes, batch.nodes, WIDTH))
         for point in points:
-            dense = _encoders.accum_edge_fts(encoders[point.name], point, dense)
-        return dense, edges.encode(encoders, points, jnp.zeros((batch.count, batch.nodes, WIDTH)))
+            nodes = _encoders.accum_node_fts(encoders[point.name], point, nodes)
+            edges = _encoders.accum_edge_fts(encoders[point.name], point, edges)
+        ours = encoding.encode_nodes(encoders, points, hidden)
+        return nodes, ours, edges, encoding.encode_edges(encoders, points, hidden)
 
     function = hk.transform(call)
     random = np.random.default_rng(0)
     shapes = jax.eval_shape(function.init, jax.random.PRNGKey(0))
     parameters = jax.tree.map(lambda a: jnp.asarray(random.normal(size=a.shape), a.dtype), shapes)
-    dense, factored = function.apply(parameters, None)
-    np.testing.assert_allclose(factored.dense(), dense, rtol=1e-5, atol=1e-5)
-    channels = edges.count_channels(posed, categories_of(posed, batch))
+    nodes, ours, edges, factored = function.apply(parameters, None)
+    np.testing.assert_allclose(ours, nodes, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(factored.dense(), edges, rtol=1e-5, atol=1e-5)
+    channels = encoding.count_channels(posed, categories_of(posed, batch))
     assert factored.channels.shape[-1] == factored.vectors.shape[0] == channels
