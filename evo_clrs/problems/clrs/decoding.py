@@ -86,6 +86,35 @@ def decode(
     return predictions
 
 
+def soften(hints: Sequence[Feature], predictions: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Returns raw predictions of hints as they are fed back: as probabilities, scalars as they are.
+
+    What is one of equally many, nodes or categories, is computed together, and so are masks.
+
+    Args:
+      hints: their features.
+      predictions: raw, name -> [B, ...].
+    """
+    together: dict[int, list[str]] = {}
+    softened = {}
+    for feature in hints:
+        raw = predictions[feature.name]
+        if feature.type == _Type.SCALAR:
+            softened[feature.name] = raw
+        else:
+            classes = 0 if feature.type == _Type.MASK else raw.shape[-1]
+            together.setdefault(classes, []).append(feature.name)
+    for classes, names in together.items():
+        shapes = [predictions[name].shape for name in names]
+        rows = [jnp.reshape(predictions[name], (shapes[0][0], -1, classes or 1)) for name in names]
+        stacked = jnp.concatenate(rows, axis=1)
+        soft = jax.nn.softmax(stacked, axis=-1) if classes else jax.nn.sigmoid(stacked)
+        ends = np.cumsum([array.shape[1] for array in rows])
+        for name, shape, part in zip(names, shapes, jnp.split(soft, ends[:-1], 1), strict=True):
+            softened[name] = jnp.reshape(part, shape)
+    return softened
+
+
 def _numbers_of_nodes(
     wanted: Sequence[Feature], layers: Mapping[str, Sequence[hk.Linear]], nodes: jax.Array
 ) -> dict[str, jax.Array]:

@@ -11,8 +11,8 @@ fed back, so that the first step is like the others. How long the loop is, where
 decoded, and what the backward pass computes again is said in `unroll`. Edge features are kept as
 the few scalars that they are sums of, see `linear`.
 
-The clrs library gives specifications, encoders, decoders, postprocessing and losses; nothing else
-of it is used here.
+The clrs library gives specifications, encoders, decoders and postprocessing; nothing else of it is
+used here.
 """
 
 import dataclasses
@@ -26,10 +26,10 @@ import jax.numpy as jnp
 
 from evo_clrs.clrs_library import clrs
 from evo_clrs.linear import through_channels
-from evo_clrs.problems.clrs import encoding
+from evo_clrs.problems.clrs import encoding, losses
 from evo_clrs.problems.clrs import parameters as fresh
 from evo_clrs.problems.clrs.data import Pool
-from evo_clrs.problems.clrs.decoding import Features, decode
+from evo_clrs.problems.clrs.decoding import Features, decode, soften
 from evo_clrs.problems.clrs.shapes import empty_batch
 from evo_clrs.problems.clrs.sinkhorn import gumbel_noise, log_sinkhorn
 from evo_clrs.problems.clrs.tasks import Task
@@ -40,7 +40,6 @@ from evo_clrs.records import Parameter, Size, make_size
 
 _decoders = clrs._src.decoders
 _encoders = clrs._src.encoders
-_losses = clrs._src.losses
 
 _Type = clrs.Type
 
@@ -130,14 +129,9 @@ class Model:
           axis: name of the axis that `jax.vmap` maps this over, if it does.
         """
         outputs, hints = self._unroll(params, key, batch, training=True, axis=axis)
-        total = jnp.zeros(())
-        for name, prediction in outputs.items():
-            truth = self._point(name, batch.outputs[name])
-            total += _losses.output_loss(truth, prediction, batch.nodes)
-        for name, stacked in hints.items():  # [T - 1, B, ...], not one array for each step
-            truth = self._point(name, batch.hints[name])
-            total += _losses.hint_loss(truth, stacked, batch.lengths, batch.nodes)
-        return total
+        rows = [losses.of_output(f, outputs[f.name], batch) for f in self.task.outputs]
+        rows += [losses.of_hint(f, hints[f.name], batch) for f in self.task.hints]
+        return losses.add_up(rows)
 
     def forward(self, params: Parameters, key: jax.Array, batch: Pool) -> dict[str, jax.Array]:
         """Returns raw output predictions (logits), those of the last step of each sample."""
@@ -152,7 +146,10 @@ class Model:
             else array
             for name, array in outputs.items()
         }
-        decided = self._postprocess(outputs, hard=True)
+        points = _decoders.postprocess(
+            self._plain_spec(), outputs, _SINKHORN_TEMPERATURE, 0, hard=True
+        )
+        decided = {name: point.data for name, point in points.items()}
         for name in permutations:
             decided[name] = jax.nn.one_hot(decided[name], outputs[name].shape[-1])
         return decided
@@ -200,7 +197,8 @@ class Model:
                 inputs,
                 state[1],
             )
-            return (new, self._postprocess(hints, hard=False)), hints if training else {}, features
+            fed_back = soften(self.task.hints, hints)
+            return (new, fed_back), hints if training else {}, features
 
         last = jnp.maximum(batch.lengths - 2, 0)
         hints, features = unroll(
@@ -219,12 +217,6 @@ class Model:
             for name, array in batch.hints.items()
         }
         return hidden, hints
-
-    def _postprocess(self, predictions: Arrays, hard: bool) -> dict[str, jax.Array]:
-        points = _decoders.postprocess(
-            self._plain_spec(), predictions, _SINKHORN_TEMPERATURE, 0, hard=hard
-        )
-        return {name: point.data for name, point in points.items()}
 
     def _permutations(self) -> tuple[str, ...]:
         """Returns the names of permutation outputs."""
