@@ -88,8 +88,9 @@ def test_a_kill_at_any_point_leaves_every_step_that_was_told(tmp_path):
     path = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     code = CHILD.format(path=path, folder=str(folder))
     draws = random.Random(0)
-    told = 0
-    for kill in range(KILLS):
+    told = kill = 0
+    while kill < KILLS or told <= 2 * KILLS:  # a busy machine records little between two kills
+        assert kill < 10 * KILLS
         child = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -101,12 +102,12 @@ def test_a_kill_at_any_point_leaves_every_step_that_was_told(tmp_path):
         assert child.returncode == -signal.SIGKILL, errors.decode()
         lines = output.decode().splitlines(keepends=True)
         told = max([told, *(int(line) for line in lines if line.endswith("\n"))])
+        kill += 1
         with Store.open(folder, IDENTITY) as store:
             assert store._query("PRAGMA integrity_check") == [("ok",)]
             assert store._query("PRAGMA foreign_key_check") == []
     with Store.open(folder, IDENTITY) as store:
         assert told <= steps_held(store)
-        assert told > 2 * KILLS
         assert write_summary(folder, store) == summarise(store)
     names = {path.name for path in folder.iterdir()} - {"run.sqlite-wal", "run.sqlite-shm"}
     assert names <= {"run.sqlite", "run.lock", "summary.json", "best.py", ".best.py.new"}
