@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         if not flag.value >= 0:
             raise UserError(f"--{flag.name} must be 0 or more, got {flag.value}")
     budget = setting.Options(**options.read(setting.Options, without=setting.SEARCH_ONLY))
-    protocol = tasks.Protocol(**options.read(tasks.Protocol))
+    protocol = setting.FullProtocol(**options.read(setting.FullProtocol))
     chosen = tasks.TASKS if TASKS.value == ["all"] else tuple(dict.fromkeys(TASKS.value))
     for name in chosen:
         tasks.task(name, protocol)
@@ -145,5 +145,5 @@ def _show(found: Sequence[Result], folder: Path) -> int:
 
 if __name__ == "__main__":
     options.define(setting.Options, without=setting.SEARCH_ONLY)
-    options.define(tasks.Protocol)
+    options.define(setting.FullProtocol)
     cli.run_main(main, MAIN_FLAGS)

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from evo_clrs.problems.clrs import setting
 from evo_clrs.problems.clrs.options import UNRELATED, Options
 from evo_clrs.problems.clrs.tasks import Protocol
 from evo_clrs.results import Result
 
+# What an option was where a result does not tell it.
 _DEFAULTS = dataclasses.asdict(Options()) | dataclasses.asdict(Protocol())
 
 # The published protocol: Velickovic et al. 2022 and Ibarz et al. 2022. Ours searches for less long.
-PUBLISHED: Mapping[str, Any] = _DEFAULTS | {"train_steps": 10_000}
+PUBLISHED: Mapping[str, Any] = dataclasses.asdict(setting.Options()) | dataclasses.asdict(
+    setting.FullProtocol()
+)
 
 
 def shaping(result: Result) -> dict[str, Any]:
