@@ -40,7 +40,7 @@ def differences(first: Result, second: Result) -> str:
 def reduction(results: Iterable[Result]) -> str:
     """Returns what makes results of a reduced protocol so, in words; empty if all are of the full.
 
-    Each option is told with all its values among these results, and its published one.
+    Each option is told with all its values among these results, and that of the full protocol.
     """
     reduced = [result for result in results if not result.full_protocol]
     if not reduced:
@@ -53,7 +53,7 @@ def reduction(results: Iterable[Result]) -> str:
                 if _told(value) not in values:
                     values.append(_told(value))
     told = [
-        f"{name} {' or '.join(values)} (published {_told(_plain(PUBLISHED[name]))})"
+        f"{name} {' or '.join(values)} (in full {_told(_plain(PUBLISHED[name]))})"
         for name, values in found.items()
     ]
     why = ", ".join(told) or "as its result lines say"

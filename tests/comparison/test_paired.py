@@ -115,7 +115,7 @@ def test_missing_tasks_share_a_command():
 def test_a_reduced_protocol_is_told_and_the_full_one_is_not():
     assert compare(better(1)).reduced == ""
     told = compare(better(1, options=SMALL)).reduced
-    assert "train_steps 300 (published 10000), hidden_size 16 (published 128)" in told
+    assert "train_steps 300 (in full 10000), hidden_size 16 (in full 128)" in told
     assert "not comparable with published scores" in told
 
 

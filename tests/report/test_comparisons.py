@@ -47,7 +47,7 @@ def test_every_table_of_a_reduced_protocol_says_so_and_no_other():
         looked_at=2,
     )
     assert len(reduced.grids) == 3
-    assert all("train_steps 300 (published 10000)" in table.caption for table in reduced.grids)
+    assert all("train_steps 300 (in full 10000)" in table.caption for table in reduced.grids)
     assert "reduced protocol" in reduced.plot
     full = shown(*pair_of(), *pair_of("dfs"))
     assert not any("educed" in table.caption for table in full.grids)
