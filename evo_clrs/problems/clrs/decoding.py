@@ -1,6 +1,7 @@
 """From the features of a step to raw predictions of hints and outputs.
 
-The library's decoders, with their parameters; those of pointers are computed as `pointers` says.
+The library's decoders, with their parameters; those of pointers are computed as `pointers` says,
+and those of other things that nodes hold as one layer.
 """
 
 import dataclasses
@@ -71,9 +72,9 @@ def decode(
     predictions = _numbers_of_nodes(of_nodes, layers, features.nodes)
     with through_channels():
         for feature in wanted:
-            own = layers[feature.name]
             if feature in of_nodes:
                 continue
+            own = layers[feature.name]
             if feature.type in _POINTERS and feature.location == _Location.NODE:
                 found = _pointers_of_nodes(own, features)
                 if properties.get("inf_bias", False):
